@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Config - /etc/nodewall/nodewall.yaml, read whole and checked whole.
+ *
+ * A configuration is loaded or refused; there is no half of one. Whatever a person can get wrong in it (an unknown key,
+ * a wrong type, a bad duration, a name given twice) is a struct problem with file:line and a way out. What lies behind
+ * the file, the kubeconfigs, is read by cluster_endpoint, one cluster at a time: a broken one disturbs no other.
+ */
+#pragma once
+
+#include "nodewall/address.h"
+#include "nodewall/kubeconfig.h"
+
+#define CONFIG_PATH "/etc/nodewall/nodewall.yaml"
+#define CONFIG_CLUSTERS_DIR "/etc/nodewall/clusters.d"
+#define CONFIG_STATE_DIR "/var/lib/nodewall"
+#define CONFIG_SOCK_DIR "/var/run/salt/master"
+
+struct address_list {
+    struct address *items;      /* in the file's order; hosts and networks, each checked and normal */
+    size_t n;
+};
+
+/* One entry under `clusters:`, or one file of clusters_dir. Exactly one of kubeconfig, in_cluster, server is given. */
+struct cluster_config {
+    char *name;                         /* name_is_cluster */
+    char *where;                        /* file:line of the entry, or the kubeconfig in clusters_dir */
+    bool from_dir;
+
+    char *kubeconfig;                   /* absolute path or NULL */
+    char *context;                      /* NULL: the kubeconfig's current-context */
+    bool in_cluster;
+    char *server;                       /* as typed; checked by cluster_endpoint */
+    char *ca, *token_file;              /* absolute paths or NULL; only with server */
+
+    char *node_selector;                /* label selector as typed, not percent-encoded; NULL: every node */
+    char **address_types;               /* NULL-terminated, never empty; all of them are taken. InternalIP, ExternalIP, Hostname */
+    struct address_list within;         /* empty: everywhere */
+    struct address_list extra, except;
+    msec removal_grace;                 /* 0 and up; default 30 s */
+    unsigned max_removal;               /* percent, 0 to 100; 100: never hold; default 50 */
+    unsigned max_addresses_per_node;    /* 1 to 1024; default 16 */
+    unsigned max_addresses;             /* 1 to SET_LIMIT (set.h); default 65536 */
+    msec stale_after;                   /* at least 1 s; default 10 min */
+};
+
+enum bus_transport { BUS_TRANSPORT_LOCAL, BUS_TRANSPORT_MAX };
+enum bus_ipc_mode { BUS_IPC_UNIX, BUS_IPC_TCP, BUS_IPC_MAX };                            /* `ipc`, `tcp` */
+enum bus_framing { BUS_FRAMING_AUTO, BUS_FRAMING_BARE, BUS_FRAMING_LEN32, BUS_FRAMING_MAX };
+
+/* For running alone; what Salt's shim passes wins over it. */
+struct bus_config {
+    enum bus_transport transport;
+    char *sock_dir;                     /* absolute; default CONFIG_SOCK_DIR */
+    enum bus_ipc_mode ipc_mode;
+    uint16_t pub_port, pull_port;       /* default 4512, 4513 */
+    enum bus_framing framing;           /* default auto */
+};
+
+struct config {
+    char *path;                         /* absolute */
+    struct cluster_config **clusters;   /* by name; at least one */
+    size_t n_clusters;
+    char *clusters_dir;                 /* absolute; default CONFIG_CLUSTERS_DIR, which need not exist */
+    char *state_dir;                    /* absolute; default CONFIG_STATE_DIR; not touched here */
+    struct bus_config bus;
+    char *metrics_host;                 /* literal address of the listener; NULL: none asked for */
+    uint16_t metrics_port;
+};
+
+/*
+ * Reads `path` and lists clusters_dir. Relative paths in the file are taken from the file's directory. No cluster at all
+ * is a problem. Kubeconfigs, CAs and tokens are not opened. 0; -EINVAL with *problem filled (which may be NULL);
+ * -ENOMEM. *ret is untouched on failure, the caller's on success.
+ */
+int config_load(struct config **ret, const char *path, struct problem *problem);
+struct config *config_free(struct config *config);
+DEFINE_CLEANUP(struct config, config_free)
+/* NULL if there is none of that name; lives as long as `config`. */
+const struct cluster_config *config_find(const struct config *config, const char *cluster);
+
+/*
+ * How to reach this cluster's API: reads its kubeconfig, or the environment of a pod, or takes server, ca and token_file.
+ * Same returns as config_load. Token and certificate *files* are only named in the endpoint; kube_client reads them.
+ */
+int cluster_endpoint(struct endpoint **ret, const struct cluster_config *cluster, struct problem *problem);
