@@ -26,7 +26,7 @@ HEADER_HOME = {
     "base": "base", "log": "base", "address": "base", "set": "base",
     "config": "config", "kubeconfig": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
-    "inventory": "inventory", "policy": "policy", "store": "store",
+    "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
     "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "local": "bus", "status": "status",
 }
 KUBE_PURE = {"watch.c", "frame.c", "decode.c", "backoff.c"}
