@@ -46,7 +46,7 @@ struct cluster_config {
 
 enum bus_transport { BUS_TRANSPORT_LOCAL, BUS_TRANSPORT_MAX };
 enum bus_ipc_mode { BUS_IPC_UNIX, BUS_IPC_TCP, BUS_IPC_MAX };                            /* `ipc`, `tcp` */
-enum bus_framing { BUS_FRAMING_AUTO, BUS_FRAMING_BARE, BUS_FRAMING_LEN32, BUS_FRAMING_MAX };
+enum config_framing { CONFIG_FRAMING_AUTO, CONFIG_FRAMING_BARE, CONFIG_FRAMING_LEN32, CONFIG_FRAMING_MAX };   /* not bus.h's: layers */
 
 /* For running alone; what Salt's shim passes wins over it. */
 struct bus_config {
@@ -54,7 +54,7 @@ struct bus_config {
     char *sock_dir;                     /* absolute; default CONFIG_SOCK_DIR */
     enum bus_ipc_mode ipc_mode;
     uint16_t pub_port, pull_port;       /* default 4512, 4513 */
-    enum bus_framing framing;           /* default auto */
+    enum config_framing framing;          /* default auto */
 };
 
 struct config {
