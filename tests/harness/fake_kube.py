@@ -8,8 +8,8 @@ watches with bookmarks and deadlines, label selectors, a 410 as an ERROR event w
 lists; and create, update and delete over the same URLs, so that one client drives this and the real one.
 
 Use it in a test:    with FakeKube(token="…") as kube: kube.create_node("a", ["203.0.113.1"]); kube.fail("watch", status(429))
-as a process:        fake_kube.py --port 6443 --cert F --key F --token-file F     prints its URL, ends with its standard input
-The process's faults: POST /-/fault {"verb": "list|watch|any", "times": 1, "kind": "status|html|cut|stall|close|gone", …}
+as a process:        python3 -m harness.fake_kube --cert F --key F --token-file F     prints its URL, ends with its standard input
+In a network namespace: namespace.inside(kube.start). The process's faults: POST /-/fault {"verb": "list|watch|any", "times": 1, "kind": "status|html|cut|stall|close|gone", …}
 
 Invariant: it listens on loopback only, unless told otherwise. Deliberately not here: RBAC, admission, protobuf, other resources.
 """
@@ -28,8 +28,7 @@ import threading
 import time
 import urllib.parse
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from fake_node import Conflict, Expired, Nodes, build_node, typed    # noqa: E402
+from .fake_node import Conflict, Expired, Nodes, build_node, typed
 
 GZIP_FROM = 128 * 1024      # kube-apiserver compresses what is larger, and no watch
 BOOKMARK_EVERY = 60.0       # seconds, as kube-apiserver; and 2 s before the watch's deadline
