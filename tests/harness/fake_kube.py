@@ -397,7 +397,24 @@ class FakeKube:
                                                         for item in node["status"]["conditions"]])
 
     def nodes(self):
-        return self.nodes_store.list()[1]
+        """{name: [address …]}, as kube.Cluster has it."""
+        return {node["metadata"]["name"]: [pair["address"] for pair in node["status"]["addresses"]] for node in self.nodes_store.list()[1]}
+
+    def addresses(self):
+        """The set of all IP addresses that nodes report (InternalIP and ExternalIP)."""
+        return {pair["address"] for node in self.nodes_store.list()[1] for pair in node["status"]["addresses"]
+                if pair["type"] in ("InternalIP", "ExternalIP")}
+
+    def kubeconfig(self, path, ca=None):
+        """Writes a kubeconfig (0600) for this server; `ca` is the file of the certificate that signed its own."""
+        path = pathlib.Path(path)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({        # JSON is YAML
+            "apiVersion": "v1", "kind": "Config", "current-context": "fake",
+            "clusters": [{"name": "fake", "cluster": {"server": self.url, **({"certificate-authority": str(ca)} if ca else {})}}],
+            "users": [{"name": "nodewall", "user": {"token": self.token} if self.token else {}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "nodewall"}}]}, indent=1), encoding="utf-8")
+        return path
 
     def compact(self):
         self.nodes_store.forget()

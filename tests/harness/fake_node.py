@@ -30,13 +30,13 @@ def now():
 
 
 def typed(addresses):
-    """[{type, address}] from a list of addresses, of (type, address) pairs, or of such objects. A bare one is an ExternalIP."""
+    """[{type, address}] from a list of addresses, of (type, address) pairs, or of such objects. A bare one is an InternalIP."""
     pairs = []
     for item in addresses:
         if isinstance(item, dict):
             pairs.append(dict(item))
         elif isinstance(item, str):
-            pairs.append({"type": "ExternalIP", "address": item})
+            pairs.append({"type": "InternalIP", "address": item})
         else:
             pairs.append({"type": item[0], "address": item[1]})
     return pairs
