@@ -23,11 +23,11 @@ LAYERS = {
     "status": {"base", "status"},
 }
 HEADER_HOME = {
-    "base": "base", "log": "base", "address": "base", "set": "base",
+    "base": "base", "log": "base", "address": "base", "set": "base", "json": "base",
     "config": "config", "kubeconfig": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
-    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "local": "bus", "status": "status",
+    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "roster": "store", "status": "status",
 }
 KUBE_PURE = {"watch.c", "frame.c", "decode.c", "backoff.c"}
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')
