@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodewall/config.h"
+#include "scratch.h"
+
+#define PROD "clusters:\n  prod:\n    kubeconfig: prod.kubeconfig\n"
+#define DIRS "clusters_dir: clusters.d\n"
+
+static int load(struct config **ret, const char *text, struct problem *problem) {
+    scratch_write("nodewall.yaml", text);
+    return config_load(ret, scratch_path("nodewall.yaml"), problem);
+}
+
+static void defaults(void **state) {
+    CLEANUP(config_freep) struct config *config = NULL;
+    CLEANUP(cleanup_free) char *kubeconfig = scratch_expand("DIR/prod.kubeconfig"), *where = scratch_expand("DIR/nodewall.yaml:2");
+    const struct cluster_config *prod;
+
+    assert_int_equal(load(&config, PROD, NULL), 0);
+    assert_int_equal(config->n_clusters, 1);
+    assert_null(config_find(config, "test"));
+    prod = config_find(config, "prod");
+    assert_string_equal(prod->kubeconfig, kubeconfig);
+    assert_string_equal(prod->where, where);
+    assert_null(prod->context);
+    assert_null(prod->node_selector);
+    assert_string_equal(prod->address_types[0], "ExternalIP");
+    assert_string_equal(prod->address_types[1], "InternalIP");
+    assert_null(prod->address_types[2]);
+    assert_int_equal(prod->within.n + prod->extra.n + prod->except.n, 0);
+    assert_int_equal(prod->removal_grace, 30000);
+    assert_int_equal(prod->max_removal, 50);
+    assert_int_equal(prod->max_addresses_per_node, 16);
+    assert_int_equal(prod->max_addresses, 65536);
+    assert_int_equal(prod->stale_after, 600000);
+    assert_string_equal(config->state_dir, "/var/lib/nodewall");
+    assert_string_equal(config->bus.sock_dir, "/var/run/salt/master");
+    assert_int_equal(config->bus.ipc_mode, BUS_IPC_UNIX);
+    assert_int_equal(config->bus.framing, CONFIG_FRAMING_AUTO);
+    assert_int_equal(config->bus.pub_port, 4512);
+    assert_int_equal(config->bus.pull_port, 4513);
+    assert_null(config->metrics_host);
+}
+
+static void assert_address(const struct address *address, const char *expected) {
+    char text[ADDRESS_TEXT_MAX];
+
+    assert_string_equal(address_format(address, text), expected);
+}
+
+static void everything(void **state) {
+    CLEANUP(config_freep) struct config *config = NULL;
+    CLEANUP(cleanup_free) char *text = scratch_expand("DIR/state");
+    const struct cluster_config *prod;
+
+    assert_int_equal(load(&config,
+                          "clusters:\n"
+                          "  prod:\n"
+                          "    kubeconfig: /etc/nodewall/prod.kubeconfig\n"
+                          "    context: prod\n"
+                          "    node_selector: 'pool=web'\n"
+                          "    address_types: [InternalIP]\n"
+                          "    within: [172.104.0.0/15, '2001:db8::/32']\n"
+                          "    extra: [203.0.113.7]\n"
+                          "    except: ['::ffff:198.51.100.1']\n"
+                          "    removal_grace: 0\n"
+                          "    max_removal: 100%\n"
+                          "    max_addresses_per_node: 4\n"
+                          "    max_addresses: 100\n"
+                          "    stale_after: 2h\n"
+                          "  here: {in_cluster: true}\n"
+                          "  by-hand: {server: 'https://[2001:db8::1]:6443', ca: ca.pem, token_file: /run/token}\n"
+                          "state_dir: ./state\n"
+                          "bus: {transport: local, sock_dir: /run/salt, ipc_mode: tcp, pub_port: 1, pull_port: 65535, framing: len32}\n"
+                          "metrics: '[::1]:9798'\n",
+                          NULL), 0);
+    assert_int_equal(config->n_clusters, 3);
+    assert_string_equal(config->clusters[0]->name, "by-hand");
+    assert_string_equal(config->clusters[0]->token_file, "/run/token");
+    assert_true(config_find(config, "here")->in_cluster);
+    prod = config_find(config, "prod");
+    assert_string_equal(prod->context, "prod");
+    assert_string_equal(prod->node_selector, "pool=web");
+    assert_string_equal(prod->address_types[0], "InternalIP");
+    assert_null(prod->address_types[1]);
+    assert_int_equal(prod->within.n, 2);
+    assert_address(&prod->within.items[0], "172.104.0.0/15");
+    assert_address(&prod->within.items[1], "2001:db8::/32");
+    assert_address(&prod->extra.items[0], "203.0.113.7");
+    assert_address(&prod->except.items[0], "198.51.100.1");
+    assert_int_equal(prod->removal_grace, 0);
+    assert_int_equal(prod->max_removal, 100);
+    assert_int_equal(prod->max_addresses_per_node, 4);
+    assert_int_equal(prod->max_addresses, 100);
+    assert_int_equal(prod->stale_after, 7200000);
+    assert_string_equal(config->state_dir, text);
+    assert_string_equal(config->bus.sock_dir, "/run/salt");
+    assert_int_equal(config->bus.ipc_mode, BUS_IPC_TCP);
+    assert_int_equal(config->bus.pub_port, 1);
+    assert_int_equal(config->bus.pull_port, 65535);
+    assert_int_equal(config->bus.framing, CONFIG_FRAMING_LEN32);
+    assert_string_equal(config->metrics_host, "::1");
+    assert_int_equal(config->metrics_port, 9798);
+}
+
+static void clusters_from_a_directory(void **state) {
+    CLEANUP(config_freep) struct config *config = NULL;
+    struct problem problem = {0};
+
+    assert_int_equal(load(&config, DIRS, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/clusters.d: clusters_dir cannot be read: No such file or directory "
+                              "(create it, or remove clusters_dir)");
+    assert_int_equal(mkdir(scratch_path("clusters.d"), 0700), 0);
+    assert_int_equal(load(&config, DIRS, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/nodewall.yaml:1: there is no cluster, neither here nor in DIR/clusters.d "
+                              "(add one under \"clusters:\", or put NAME.kubeconfig into clusters_dir)");
+
+    scratch_write("clusters.d/b.kubeconfig", "");
+    scratch_write("clusters.d/a.kubeconfig", "");
+    scratch_write("clusters.d/.c.kubeconfig", "");
+    scratch_write("clusters.d/README", "");
+    assert_int_equal(load(&config, PROD DIRS, NULL), 0);
+    assert_int_equal(config->n_clusters, 3);
+    assert_string_equal(config->clusters[0]->name, "a");
+    assert_true(config->clusters[0]->from_dir);
+    assert_string_equal(config->clusters[0]->kubeconfig, scratch_path("clusters.d/a.kubeconfig"));
+    assert_false(config_find(config, "prod")->from_dir);
+    config = config_free(config);
+
+    scratch_write("clusters.d/prod.kubeconfig", "");
+    assert_int_equal(load(&config, PROD DIRS, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/clusters.d/prod.kubeconfig: the cluster prod is in DIR/nodewall.yaml:2, too (remove one of them)");
+    remove(scratch_path("clusters.d/prod.kubeconfig"));
+    scratch_write("clusters.d/Bad.kubeconfig", "");
+    assert_int_equal(load(&config, PROD DIRS, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/clusters.d/Bad.kubeconfig: \"Bad\" is no name for a cluster "
+                              "(rename it: small letters, digits, dots and hyphens, at most 63)");
+    assert_null(config);
+}
+
+static const struct {
+    const char *text, *sentence;
+} refused_cases[] = {
+    {"", "DIR/nodewall.yaml:1: there is nothing in this file (begin with \"clusters:\")"},
+    {"prod\n", "DIR/nodewall.yaml:1: is a text, and must be a mapping (write \"name: value\" lines, indented below it)"},
+    {"state_dir: /x\n", "DIR/nodewall.yaml:1: there is no cluster, neither here nor in /etc/nodewall/clusters.d "
+                        "(add one under \"clusters:\", or put NAME.kubeconfig into clusters_dir)"},
+    {PROD "metric: 127.0.0.1:1\n", "DIR/nodewall.yaml:4: unknown key \"metric\" (did you mean \"metrics\"?)"},
+    {PROD "sets: 1\n", "DIR/nodewall.yaml:4: unknown key \"sets\" (what there is: clusters, clusters_dir, state_dir, bus, metrics)"},
+    {PROD "    removal_grase: 1s\n",
+     "DIR/nodewall.yaml:4: clusters.prod has the unknown key \"removal_grase\" (did you mean \"removal_grace\"?)"},
+    {PROD "    within:\n", "DIR/nodewall.yaml:4: clusters.prod has \"within\" without a value (give it one, or remove the line)"},
+    {PROD "    removal_grace: 30\n", "DIR/nodewall.yaml:4: clusters.prod.removal_grace is \"30\", which is no duration "
+                                     "(write a whole number and s, m, h or d: 30s, 5m, 2h, 7d)"},
+    {PROD "    removal_grace: 1.5h\n", "DIR/nodewall.yaml:4: clusters.prod.removal_grace is \"1.5h\", which is no duration "
+                                       "(write a whole number and s, m, h or d: 30s, 5m, 2h, 7d)"},
+    {PROD "    removal_grace: 99999999d\n", "DIR/nodewall.yaml:4: clusters.prod.removal_grace is \"99999999d\", which is no duration "
+                                            "(write a whole number and s, m, h or d: 30s, 5m, 2h, 7d)"},
+    {PROD "    stale_after: 0s\n", "DIR/nodewall.yaml:4: clusters.prod.stale_after is 0s, and must be at least 1s"},
+    {PROD "    max_removal: 50\n",
+     "DIR/nodewall.yaml:4: clusters.prod.max_removal is \"50\", which is no percentage (write 0% to 100%, like 50%)"},
+    {PROD "    max_removal: 101%\n",
+     "DIR/nodewall.yaml:4: clusters.prod.max_removal is \"101%\", which is no percentage (write 0% to 100%, like 50%)"},
+    {PROD "    max_addresses: 0\n", "DIR/nodewall.yaml:4: clusters.prod.max_addresses is 0, and must be 1 to 262144"},
+    {PROD "    max_addresses: '7'\n",
+     "DIR/nodewall.yaml:4: clusters.prod.max_addresses is a text, and must be a number (write digits, without quotes)"},
+    {PROD "    extra:\n      - 203.0.113.7\n      - 203.0.113.300\n",
+     "DIR/nodewall.yaml:6: clusters.prod.extra[1] is \"203.0.113.300\", which is no address or network "
+     "(write 203.0.113.7, 203.0.113.0/28, 2001:db8::1 or 2001:db8::/64)"},
+    {PROD "    extra: [203.0.113.7/28]\n",
+     "DIR/nodewall.yaml:4: clusters.prod.extra[0] is 203.0.113.7/28, which has bits behind its prefix length "
+     "(the network is 203.0.113.0/28; one host is written without /28)"},
+    {PROD "    extra: 203.0.113.7\n",
+     "DIR/nodewall.yaml:4: clusters.prod.extra must be a list (write it as [203.0.113.7, 203.0.113.0/28])"},
+    {PROD "    address_types: [InternalIp]\n", "DIR/nodewall.yaml:4: clusters.prod.address_types[0] is \"InternalIp\" "
+                                               "(write ExternalIP, InternalIP or Hostname)"},
+    {PROD "    address_types: []\n", "DIR/nodewall.yaml:4: clusters.prod.address_types is empty: no node would have an address "
+                                     "(name at least one, or remove the line)"},
+    {PROD "    context: 5\n", "DIR/nodewall.yaml:4: clusters.prod.context is a number, and must be a text (put it in quotes)"},
+    {PROD "    in_cluster: true\n", "DIR/nodewall.yaml:2: clusters.prod says in more than one way where the cluster is "
+                                    "(keep one of kubeconfig, in_cluster and server)"},
+    {PROD "    in_cluster: yes\n", "DIR/nodewall.yaml:4: clusters.prod.in_cluster is a text, and must be true or false "
+                                   "(without quotes; yes and no are not taken)"},
+    {PROD "    ca: /x\n", "DIR/nodewall.yaml:2: clusters.prod has a ca or token_file, which belong to server "
+                          "(remove ca and token_file, or use server)"},
+    {PROD "  Prod: {}\n", "DIR/nodewall.yaml:4: clusters.Prod is no name for a cluster "
+                          "(small letters, digits, dots and hyphens, at most 63, not beginning with a dot or hyphen)"},
+    {PROD "  ../x: {}\n", "DIR/nodewall.yaml:4: clusters.../x is no name for a cluster "
+                          "(small letters, digits, dots and hyphens, at most 63, not beginning with a dot or hyphen)"},
+    {PROD "  prod: {}\n", "DIR/nodewall.yaml:4: \"prod\" is given twice (the first is in line 2; keep one of them)"},
+    {"clusters:\n  prod:\n    context: x\n", "DIR/nodewall.yaml:2: clusters.prod does not say where the cluster is "
+                                            "(add \"kubeconfig: PATH\", \"in_cluster: true\" or \"server: https://...\")"},
+    {"clusters:\n  prod:\n    kubeconfig: ~/x\n",
+     "DIR/nodewall.yaml:3: clusters.prod.kubeconfig begins with ~, which only a shell understands (write the whole path)"},
+    {"clusters:\n  prod:\n    kubeconfig: \"a\\nb\"\n",
+     "DIR/nodewall.yaml:3: clusters.prod.kubeconfig has a control character (keep it on one line)"},
+    {"clusters:\n  prod:\n    kubeconfig: ''\n",
+     "DIR/nodewall.yaml:3: clusters.prod.kubeconfig is an empty text (give it a value, or remove the line)"},
+    {"clusters: [prod]\n", "DIR/nodewall.yaml:1: clusters is a list, and must be a mapping "
+                           "(write \"name: value\" lines, indented below it)"},
+    {PROD "bus: {transport: minion}\n", "DIR/nodewall.yaml:4: bus.transport is \"minion\" (write local)"},
+    {PROD "bus: {framing: 32}\n", "DIR/nodewall.yaml:4: bus.framing is \"32\" (write auto, bare or len32)"},
+    {PROD "bus: {pub_port: 65536}\n", "DIR/nodewall.yaml:4: bus.pub_port is 65536, and must be 1 to 65535"},
+    {PROD "metrics: localhost:9798\n", "DIR/nodewall.yaml:4: metrics is \"localhost:9798\", which is no address and port "
+                                       "(write 127.0.0.1:9798 or [::1]:9798)"},
+    {PROD "metrics: ::1:9798\n", "DIR/nodewall.yaml:4: metrics is \"::1:9798\", which is no address and port "
+                                 "(write 127.0.0.1:9798 or [::1]:9798)"},
+    {PROD "metrics: 127.0.0.1:0\n", "DIR/nodewall.yaml:4: metrics is \"127.0.0.1:0\", which is no address and port "
+                                    "(write 127.0.0.1:9798 or [::1]:9798)"},
+};
+
+static void refused(void **state) {
+    for (size_t i = 0; i < ARRAY_LENGTH(refused_cases); i++) {
+        struct config *config = NULL;
+        struct problem problem = {0};
+
+        assert_int_equal(load(&config, refused_cases[i].text, &problem), -EINVAL);
+        assert_null(config);
+        assert_sentence(&problem, refused_cases[i].sentence);
+        assert_int_equal(load(&config, refused_cases[i].text, NULL), -EINVAL);
+    }
+}
+
+static void unreadable(void **state) {
+    struct config *config = NULL;
+    struct problem problem = {0};
+
+    assert_int_equal(config_load(&config, scratch_path("none.yaml"), &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/none.yaml: cannot be read: No such file or directory (create it, or name another)");
+    assert_int_equal(config_load(&config, scratch, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR: cannot be read: Is a directory");
+    assert_int_equal(truncate(scratch_path("nodewall.yaml"), 2 * 1024 * 1024), 0);
+    assert_int_equal(config_load(&config, scratch_path("nodewall.yaml"), &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/nodewall.yaml: larger than 1024 KiB (is this the right file?)");
+    assert_null(config);
+}
+
+int main(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(defaults),  cmocka_unit_test(everything), cmocka_unit_test(clusters_from_a_directory),
+        cmocka_unit_test(refused),   cmocka_unit_test(unreadable),
+    };
+
+    return cmocka_run_group_tests(cases, scratch_make, scratch_remove);
+}
