@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Converge: brings the kernel to what rules and sets say; every function is called with the lock held.
+
+``quick`` answers most events with one small listing and one transaction. ``whole`` reads everything, fetches, compares
+and repairs. ``fetched`` and ``repaired`` are ``whole`` with the rules that were accepted last.
+
+Invariant: kernel first, disk after. A disk that is full or read-only costs the boot cache and a warning, never a change.
+"""
+
+import hashlib
+import logging
+
+from . import cache, kernel, protocol, rules, sets
+
+log = logging.getLogger(__name__)
+
+SHOWN_MAX = 50
+
+
+def _answer(result, cluster, version, comment="", count=None):
+    found = {"result": result, "cluster": cluster}
+    if version is not None:
+        found.update(epoch=version.epoch, generation=version.generation, digest=version.digest)
+        count = version.count if count is None else count
+    if count is not None:
+        found["count"] = count
+    if comment:
+        found["comment"] = comment
+    return found
+
+
+def _config(folder):
+    """The rules that were accepted last, or None."""
+    saved = cache.load_rules(folder)
+    try:
+        return rules.read(saved["config"]) if saved else None
+    except (sets.Invalid, KeyError, AttributeError):
+        return None
+
+
+def _effective(saved):
+    try:
+        return rules.read({"mode": "guard", "rules": saved["effective"]})["rules"]
+    except (sets.Invalid, KeyError, AttributeError, TypeError):
+        return {}
+
+
+def quick(folder, cluster, header, chain):
+    """The answer if it takes no fetch: have, not-mine, or applied by deltas. None if it does."""
+    held = (kernel.markers() or {}).get(cluster)
+    if held is None:
+        config = _config(folder)
+        return None if config and cluster in rules.clusters(config) else _answer("not-mine", cluster, None)
+    if header is None:
+        return None
+    if sets.order(held, header) in (sets.SAME, sets.OLDER):
+        return _answer("have", cluster, held, count=header.count if held.digest == header.digest else None)
+    steps = sets.continuing(chain, held) if held.epoch == header.epoch else []
+    if not steps or (steps[-1].generation, steps[-1].digest) != (header.generation, header.digest):
+        return None
+    added, removed = sets.fold(steps)
+    # Networks may lie within one another, and additions of another store may be there: that takes the whole set.
+    if not all(map(sets.is_host, list(added) + list(removed))) or cache.has_extras(folder, cluster):
+        return None
+    try:
+        kernel.run(kernel.change(cluster, held, header, added, removed))
+    except kernel.Failed as error:
+        log.info("nodewall: %s: the deltas don't fit (%s); fetching the set", cluster, error)
+        return None
+    _keep(lambda: cache.append(folder, cluster, steps, header.as_of) or _compact(folder, cluster))
+    return _answer("applied", cluster, header)
+
+
+def _compact(folder, cluster):
+    kept = cache.load(folder, cluster)
+    if kept:
+        cache.save(folder, cluster, kept)
+
+
+def _keep(write):
+    """Runs a write to the disk; returns warnings."""
+    try:
+        write()
+    except OSError as error:
+        log.warning("nodewall: what is applied can't be kept for the next boot: %s", error)
+        return ["what is applied can't be kept for the next boot: {}".format(error)]
+    return []
+
+
+def fetched(folder, cluster, fetch, accept=False):
+    """update's way with a whole set; after a flush everything that was applied is rebuilt."""
+    config = _config(folder)
+    done = whole(folder, config, lambda name: fetch(name) if name == cluster else None, accept=accept, rebuilding=fetch)
+    plan = done["plans"].get(cluster)
+    if plan is None:
+        return _answer("not-mine", cluster, None)
+    if plan.version is None or plan.result == "kept":
+        return _answer("failed", cluster, plan.version, plan.comment)
+    if plan.result == "conflict":
+        return _answer("conflict", cluster, plan.version, plan.comment)
+    return _answer("fetched" if done["changed"] else "have", cluster, plan.version, done["comment"])
+
+
+def repaired(folder, fetch, test):
+    """What was applied last, rebuilt where it isn't so any more; with ``fetch`` None from the disk alone."""
+    config = _config(folder)
+    if config is None:
+        return {"result": "have", "comment": "nothing was ever applied here", "changes": {}, "clusters": {}, "warnings": []}
+    return whole(folder, config, fetch or (lambda name: None), test=test)
+
+
+def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
+    """
+    Makes the table what ``config`` says (None: leave rules alone, look at the sets that are there). ``fetch`` gives a
+    cluster's set, a sentence, or None; ``rebuilding`` takes its place when the table is gone.
+    """
+    table, saved = kernel.read(), cache.load_rules(folder) or {}
+    fetch = rebuilding if rebuilding and table is None else fetch
+    previous = _effective(saved)
+    names = set(rules.clusters(config)) if config else set(table.markers if table else ())
+    plans, kept = {}, {}
+    for name in sorted(names):
+        kept[name] = cache.load(folder, name)
+        marker = table.markers.get(name) if table else None
+        in_kernel = table.members.get(name) if table else None
+        plans[name] = protocol.plan(marker, in_kernel, kept[name], fetch(name), accept)
+    target = _target(config, plans, previous, table)
+    script, changes, rebuilt = _script(target, plans, table, saved)
+    done = {
+        "result": "applied" if script else "have",
+        "comment": _comment(changes),
+        "changes": changes,
+        "clusters": {name: _public(plan) for name, plan in plans.items() if plan.version},
+        "warnings": ["cluster {}: {}".format(name, p.comment) if p.result == "conflict" else p.comment
+                     for name, p in plans.items() if p.comment],
+        "plans": plans,
+        "changed": bool(script),
+    }
+    if script and not test:
+        kernel.run(script)
+    if not test:
+        done["warnings"] += _keep(lambda: _save(folder, config, target, plans, kept, saved, rebuilt))
+    _incomplete(done, target, plans)
+    return done
+
+
+def _incomplete(done, target, plans):
+    if any(plan.result == "conflict" for plan in plans.values()) and done["result"] == "have":
+        done["result"] = "conflict"
+    if target["left_out"]:
+        missing = sorted(name for name, plan in plans.items() if plan.version is None)
+        done["result"] = "incomplete"
+        done["comment"] = "rule {} isn't installed: cluster {} was never synced (`closed: true` installs it all the same)".format(
+            ", ".join(target["left_out"]), ", ".join(missing)
+        )
+
+
+def _target(config, plans, previous, table):
+    missing = [name for name, plan in plans.items() if plan.version is None]
+    if config is None:
+        return {"segments": None, "effective": None, "left_out": [], "print": None}
+    segments, effective, left_out = rules.compile(config, missing, previous)
+    # A rule that waits may go on in its former version, with clusters that only this one names.
+    former = set(rules.clusters({"rules": effective})) - set(plans)
+    for name in former:
+        marker = table.markers.get(name) if table else None
+        plans[name] = protocol.plan(marker, table.members.get(name) if table else None, None, None)
+    bare = kernel.whole({name: (None, {}) for name in plans}, segments)
+    return {
+        "segments": segments,
+        "effective": effective,
+        "left_out": left_out,
+        "print": hashlib.sha256(bare.encode()).hexdigest(),
+    }
+
+
+def _script(target, plans, table, saved):
+    """(the transaction, or "" if there is nothing to do; what it changes, for people; whether it makes the table anew)"""
+    changes, parts = {}, []
+    intact = table is not None and not table.strange
+    if target["print"] is not None:
+        intact = intact and saved.get("print") == target["print"] and saved.get("shape") == table.shape
+        _rule_changes(changes, saved, target, table)
+    for name, plan in sorted(plans.items()):
+        have = set(table.members.get(name, {})) if table else set()
+        members = protocol.expected(plan)
+        wanted = kernel.installed(members)
+        added = {rec: members[rec] for rec in wanted - have}
+        removed = have - wanted
+        marker = table.markers.get(name) if table else None
+        moved = plan.version is not None and (marker is None or plan.version[:2] != marker[:2])
+        if added or removed:
+            labels = table.members.get(name, {}) if table else {}
+            changes.setdefault("clusters", {})[name] = _shown(added, {rec: labels.get(rec, "") for rec in removed})
+            if marker and not moved and plan.result != "conflict":
+                changes["drift"] = "members of {} were changed by somebody else".format(name)
+        if intact and plan.version is not None and (added or removed or moved):
+            parts.append(kernel.change(name, marker, plan.version, added, removed))
+    if table:
+        for name in sorted(set(table.members) - set(plans)):
+            changes.setdefault("clusters", {})[name] = _shown({}, table.members[name])
+    if intact:
+        return "".join(parts), changes, False
+    if target["print"] is None:
+        raise kernel.Failed("the table isn't whole, and the rules that made it are not known; run nodewall.apply")
+    clusters = {name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}
+    return kernel.whole(clusters, target["segments"]), changes, True
+
+
+def _rule_changes(changes, saved, target, table):
+    before, after = saved.get("effective") or {}, target["effective"]
+    if table is None:
+        if before:
+            changes["drift"] = "the table was gone"
+        before = {}
+    elif saved.get("print") == target["print"] and saved.get("shape") != table.shape:
+        changes["drift"] = "the table was changed by somebody else"
+    found = {
+        "added": sorted(set(after) - set(before)),
+        "removed": sorted(set(before) - set(after)),
+        "changed": sorted(name for name in set(before) & set(after) if before[name] != after[name]),
+    }
+    if any(found.values()):
+        changes["rules"] = {key: value for key, value in found.items() if value}
+
+
+def _shown(added, removed):
+    found = {}
+    for key, members in (("added", added), ("removed", removed)):
+        if members:
+            found[key] = dict(sets.pairs(members)[:SHOWN_MAX])
+            if len(members) > SHOWN_MAX:
+                found[key]["..."] = "{} in all".format(len(members))
+    return found
+
+
+def _comment(changes):
+    if not changes:
+        return ""
+    parts = ["drift: " + changes["drift"]] if "drift" in changes else []
+    for key, names in sorted(changes.get("rules", {}).items()):
+        parts.append("rules {}: {}".format(key, ", ".join(names)))
+    for name, found in sorted(changes.get("clusters", {}).items()):
+        parts.append("{}: {}".format(name, ", ".join("{} {}".format(_count(found[key]), key) for key in sorted(found))))
+    return "; ".join(parts)
+
+
+def _count(shown):
+    return shown["..."].split()[0] if "..." in shown else len(shown)
+
+
+def _public(plan):
+    keys = ("epoch", "generation", "digest")
+    found = {key: getattr(plan.version, key) for key in keys}
+    return dict(found, count=len(plan.members))
+
+
+def _save(folder, config, target, plans, kept, saved, rebuilt):
+    for name, plan in plans.items():
+        if plan.version is not None and plan.version.count is not None and (
+            kept.get(name) is None or (plan.version, plan.extras) != (kept[name].version, kept[name].extras)
+        ):
+            cache.save(folder, name, cache.Kept(plan.version, plan.members, plan.extras))
+    if config is None:
+        return
+    value = {"config": config, "effective": target["effective"], "print": target["print"], "shape": saved.get("shape")}
+    if rebuilt or value["shape"] is None:
+        value["shape"] = kernel.shape()
+    if dict(value, v=1) != saved:
+        cache.save_rules(folder, value)
+    for name in set(cache.clusters(folder)) - set(plans):
+        cache.forget(folder, name)
+
+
+def status(folder):
+    table, saved, config = kernel.read(), cache.load_rules(folder) or {}, _config(folder)
+    names = set(rules.clusters(config)) if config else set()
+    names |= set(table.markers) if table else set()
+    found = {}
+    for name in sorted(names):
+        kept = cache.load(folder, name)
+        marker = table.markers.get(name) if table else None
+        entry = {"applied": marker is not None}
+        version = kept.version if kept and (marker is None or kept.version.digest == marker.digest) else marker
+        if version is not None:
+            entry.update({key: value for key, value in version._asdict().items() if value not in (None, "")})
+        if kept and table and marker:
+            expected = kernel.installed(protocol.expected(protocol.plan(marker, table.members.get(name), kept, None)))
+            entry["drift"] = expected != set(table.members.get(name, {}))
+            entry["conflict"] = bool(kept.extras.members)
+        found[name] = entry
+    return {
+        "table": table is not None,
+        "mode": config["mode"] if config else None,
+        "rules": sorted(config["rules"]) if config else [],
+        "waiting": sorted(set(config["rules"]) - set(saved.get("effective") or {})) if config else [],
+        "drift": bool(saved) and (table is None or saved.get("shape") != table.shape),
+        "clusters": found,
+    }

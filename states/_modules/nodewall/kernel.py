@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Kernel: our table ``inet nodewall``, read and written with nft.
+
+The table holds the truth: the set ``applied`` has one marker element per cluster, whose key is made of the version and
+whose comment says it. Every transaction that changes members deletes the marker that it starts from and adds the one
+that it leads to, so one that is late, repeated, or has a wrong base is refused by the kernel as a whole.
+
+Invariants: one ``nft -f -`` per change, all or nothing; nft is run by argv, its input is made only of records, checked
+names and cleaned labels; no other table is ever touched or listed.
+"""
+
+import hashlib
+import json
+import shutil
+import socket
+import subprocess
+
+from . import sets
+
+FAMILY_TABLE = "inet nodewall"
+MARKERS = "applied"
+# After conntrack (-200), before mangle (-150) and destination NAT (-100): a port is judged as it was dialled.
+PRIORITY = -155
+TIMEOUT = 60
+COMMENT_MAX = 127
+SUFFIXES = ("v4", "v6", "net4", "net6")
+SBIN = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
+
+
+class Failed(Exception):
+    """nft couldn't be run, or refused a transaction; one sentence."""
+
+
+def _nft(arguments, script=None):
+    program = shutil.which("nft") or shutil.which("nft", path=SBIN)
+    if program is None:
+        raise Failed("nft isn't installed here; install the package nftables")
+    try:
+        done = subprocess.run(
+            [program] + arguments,
+            input=script,
+            stdin=subprocess.DEVNULL if script is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed("nft: {}".format(error)) from None
+    return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
+
+
+def run(script):
+    """One transaction."""
+    code, _, error = _nft(["-f", "-"], script.encode())
+    if code:
+        lines = [line.strip() for line in error.splitlines() if "Error" in line] or [error.strip()]
+        raise Failed("nft refused the transaction, nothing was changed: {}".format(lines[0][:300]))
+
+
+def _list(what):
+    """The objects of an nft listing, or None if there is no such thing."""
+    code, output, error = _nft(["-j", "list"] + what)
+    if code:
+        if "No such file or directory" in error:
+            return None
+        raise Failed("nft can't list {}: {}".format(" ".join(what), " ".join(error.split())[:300]))
+    return json.loads(output)["nftables"]
+
+
+def markers():
+    """{cluster: Version} of the marker set, or None without a table. The cheap look: one small listing."""
+    found = _list(["set"] + FAMILY_TABLE.split() + [MARKERS])
+    return None if found is None else _markers(next(item["set"] for item in found if "set" in item))
+
+
+def _markers(listed):
+    found = {}
+    for item in listed.get("elem", []):
+        try:
+            key = tuple(item["elem"]["val"]["concat"])
+            words = item["elem"]["comment"].split()
+            cluster, epoch, generation = words[0], words[1], int(words[2])
+            version = sets.Version(
+                epoch, generation, words[3] if len(words) > 3 else "", "", _digest_of(key[1:]), None
+            )
+            if sets.is_cluster(cluster) and marker_key(cluster, version) == " . ".join(key):
+                found[cluster] = version
+        except (KeyError, TypeError, IndexError, ValueError, OSError):
+            continue
+    return found
+
+
+def _digest_of(key):
+    return "".join(socket.inet_pton(socket.AF_INET6, part).hex() for part in key)
+
+
+def marker_key(cluster, version):
+    name = "{} {} {}".format(cluster, version.epoch, version.generation)
+    parts = [hashlib.sha256(name.encode()).digest()[:16], bytes.fromhex(version.digest)[:16]]
+    parts.append(bytes.fromhex(version.digest)[16:])
+    return " . ".join(_ipv6(part) for part in parts)
+
+
+def _ipv6(packed):
+    return socket.inet_ntop(socket.AF_INET6, packed)
+
+
+def _marker(cluster, version):
+    comment = "{} {} {}".format(cluster, version.epoch, version.generation)
+    if version.rv and len(comment) + 1 + len(version.rv) <= COMMENT_MAX:
+        comment += " " + version.rv
+    return '{} comment "{}"'.format(marker_key(cluster, version), comment)
+
+
+class Table:
+    """
+    What the kernel holds: ``markers`` {cluster: Version}, ``members`` {cluster: {record: label}} as far as they can be
+    read, ``strange`` (clusters whose sets hold something that isn't ours), ``shape`` (a hash over everything but members).
+    """
+
+    def __init__(self, listing):
+        self.markers, self.members, self.strange, shape = {}, {}, set(), []
+        for item in listing:
+            kind, body = next(iter(item.items()))
+            if kind == "metainfo":
+                continue
+            if kind == "set" and body["name"] == MARKERS:
+                self.markers = _markers(body)
+            elif kind == "set":
+                self._take(body)
+            shape.append([kind, _shape(body)])
+        self.shape = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+
+    def _take(self, body):
+        cluster, _, suffix = body["name"].partition("-")[2].rpartition("-")
+        if suffix not in SUFFIXES:
+            return
+        found = self.members.setdefault(cluster, {})
+        for element in body.get("elem", []):
+            comment = ""
+            if isinstance(element, dict) and "elem" in element:
+                comment, element = element["elem"].get("comment", ""), element["elem"]["val"]
+            if isinstance(element, dict) and "prefix" in element:
+                element = "{addr}/{len}".format(**element["prefix"])
+            try:
+                found[sets.record(element)] = comment.partition(" ")[2]
+            except sets.Invalid:
+                self.strange.add(cluster)
+
+
+def _shape(body):
+    if isinstance(body, dict):
+        # Handles, counters and members come and go; what is left is what somebody configured.
+        return {key: _shape(body[key]) for key in body if key not in ("handle", "elem", "packets", "bytes")}
+    return [_shape(item) for item in body] if isinstance(body, list) else body
+
+
+def read():
+    """The Table, or None if there is none. The thorough look: lists all members."""
+    listing = _list(["table"] + FAMILY_TABLE.split())
+    return None if listing is None else Table(listing)
+
+
+def _set_name(cluster, rec):
+    kind = "v" if sets.is_host(rec) else "net"
+    return "cluster-{}-{}{}".format(cluster, kind, rec[0])
+
+
+def _by_set(cluster, members):
+    """{set name: [records]}; a network inside another one is no element of its own."""
+    found = {}
+    hosts = [rec for rec in members if sets.is_host(rec)]
+    networks = sets.cover(rec for rec in members if not sets.is_host(rec))
+    for rec in sorted(hosts) + networks:
+        found.setdefault(_set_name(cluster, rec), []).append(rec)
+    return found
+
+
+def installed(members):
+    """The records among ``members`` that are elements in the kernel."""
+    networks = set(sets.cover(rec for rec in members if not sets.is_host(rec)))
+    return {rec for rec in members if sets.is_host(rec) or rec in networks}
+
+
+def _elements(cluster, records, members):
+    return ",\n".join('{} comment "{} {}"'.format(sets.text(rec), cluster, members[rec]) for rec in records)
+
+
+def change(cluster, held, version, added, removed):
+    """
+    The script that leads a cluster from one version to another: ``added`` {record: label}, ``removed`` records, hosts and
+    whole elements only. The kernel refuses all of it unless ``held`` is what it has (None: unless it has none).
+    """
+    lines = []
+    if held is not None:
+        lines.append("delete element {} {} {{ {} }}".format(FAMILY_TABLE, MARKERS, marker_key(cluster, held)))
+    lines.append("create element {} {} {{ {} }}".format(FAMILY_TABLE, MARKERS, _marker(cluster, version)))
+    for verb, records, members in (("delete", removed, None), ("add", added, added)):
+        named = {}
+        for rec in sorted(records):
+            named.setdefault(_set_name(cluster, rec), []).append(rec)
+        for name, group in named.items():
+            body = ",\n".join(map(sets.text, group)) if members is None else _elements(cluster, group, members)
+            lines.append("{} element {} {} {{\n{}\n}}".format(verb, FAMILY_TABLE, name, body))
+    return "\n".join(lines) + "\n"
+
+
+def whole(clusters, segments):
+    """
+    The script that makes the table anew, in one transaction: ``clusters`` {name: (Version or None, members)}, ``segments``
+    as rules.compile returns them.
+    """
+    lines = ["table {0}".format(FAMILY_TABLE), "delete table {0}".format(FAMILY_TABLE), "table {} {{".format(FAMILY_TABLE)]
+    elements = ",\n".join(_marker(name, version) for name, (version, _) in sorted(clusters.items()) if version)
+    lines += _set(MARKERS, "ipv6_addr . ipv6_addr . ipv6_addr", "", elements)
+    for name, (_, members) in sorted(clusters.items()):
+        groups = _by_set(name, members)
+        for suffix in SUFFIXES:
+            set_name = "cluster-{}-{}".format(name, suffix)
+            lines += _set(
+                set_name,
+                "ipv4_addr" if suffix.endswith("4") else "ipv6_addr",
+                "flags interval" if suffix.startswith("net") else "",
+                _elements(name, groups.get(set_name, []), members),
+            )
+    for segment in segments:
+        lines += _segment(segment)
+    if segments:
+        lines += _guard(segments)
+    return "\n".join(lines + ["}", ""])
+
+
+def _set(name, kind, flags, elements):
+    lines = ["set {} {{".format(name), "type {}".format(kind)]
+    if flags:
+        lines.append(flags)
+    if elements:
+        lines.append("elements = {{\n{}\n}}".format(elements))
+    return lines + ["}"]
+
+
+def _segment(segment):
+    """A chain that knows who may dial these ports, and drops the rest: a drop is final whatever other tables accept."""
+    lines = ["chain {} {{".format(_chain(segment))]
+    if segment["keep"]:
+        lines.append("ct state established accept")
+    lines += ['iifname "{}" accept'.format(name) for name in segment["interfaces"]]
+    for family, word in (("4", "ip"), ("6", "ip6")):
+        for name in segment["clusters"]:
+            lines += ["{} saddr @cluster-{}-{}{} accept".format(word, name, kind, family) for kind in ("v", "net")]
+        if segment["v" + family]:
+            lines.append("{} saddr {{\n{}\n}} accept".format(word, ",\n".join(segment["v" + family])))
+    comment = ", ".join(segment["rules"])[:120]
+    return lines + ['counter drop comment "{}"'.format(comment), "}"]
+
+
+def _guard(segments):
+    lines = ["chain guard {", "type filter hook prerouting priority {}; policy accept;".format(PRIORITY)]
+    # What we dialled ourselves comes back unjudged; what others dialled is judged packet by packet, so that an address
+    # that goes is cut at its next one. What is only routed through here isn't ours to judge.
+    lines += ['iifname "lo" accept', "ct direction reply accept"]
+    lines.append("fib daddr type != { local, broadcast, multicast, anycast } accept")
+    lines += ["{} dport {} jump {}".format(s["proto"], _ports(s), _chain(s)) for s in segments]
+    return lines + ["}"]
+
+
+def _ports(segment):
+    return "{low}-{high}".format(**segment) if segment["high"] > segment["low"] else str(segment["low"])
+
+
+def _chain(segment):
+    return "port-{}-{}".format(segment["proto"], _ports(segment))
+
+
+def remove():
+    """Takes our table away, if it is there."""
+    run("table {0}\ndelete table {0}\n".format(FAMILY_TABLE))
+
+
+def shape():
+    """Table.shape of what is there now, without listing members."""
+    code, output, error = _nft(["-j", "-t", "list", "table"] + FAMILY_TABLE.split())
+    if code:
+        raise Failed("nft can't list the table: {}".format(" ".join(error.split())[:300]))
+    return Table(json.loads(output)["nftables"]).shape

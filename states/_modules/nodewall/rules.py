@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Rules: the pillar's rules, checked, and compiled to what the kernel can decide.
+
+``read`` turns pillar into plain checked data (it goes to disk as JSON and comes back through ``read``, too); ``compile``
+makes disjoint segments: each (protocol, port range) has the union of its rules' sources and one verdict for the rest.
+
+Invariant: ``read`` either takes every rule or raises with a sentence for each bad one, so nothing is half applied.
+No kernel, no files, no Salt in here.
+"""
+
+import ipaddress
+import re
+
+from . import sets
+
+MODES = ("guard", "set-only")
+PROTOCOLS = ("tcp", "udp", "sctp")
+KEYS = {"port", "proto", "from", "flows", "closed", "force"}
+# Losing one of these ports by a typo loses the way in that would repair it.
+RESERVED = {22: "ssh", 4505: "Salt", 4506: "Salt"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
+INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}\*?\Z")
+RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
+KIND = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)\Z", re.DOTALL)
+SOURCES = "an address, a network, `kubernetes: NAME`, `interface: NAME`"
+
+
+def plain(value):
+    """Pillar as ordinary dicts, lists and scalars, read by indexing (Salt 3008 masks what is printed)."""
+    if isinstance(value, dict):
+        return {key: plain(value[key]) for key in value}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def read(pillar):
+    """{"mode", "rules": {name: {...}}} from the pillar key ``nodewall``; sets.Invalid with all that is wrong."""
+    problems = []
+    mode = pillar.get("mode", "guard")
+    if mode == "iptables":
+        problems.append("mode iptables isn't supported yet; there are: {}".format(", ".join(MODES)))
+    elif mode not in MODES:
+        problems.append("mode {!r}: there are {}".format(mode, ", ".join(MODES)))
+    source, rules = pillar.get("rules"), {}
+    if not isinstance(source, dict):
+        raise sets.Invalid("rules are a mapping of names to rules")
+    for name, rule in source.items():
+        try:
+            rules[str(name)] = _rule(name, rule, mode)
+        except sets.Invalid as error:
+            problems.append("rule {}: {}".format(name, error))
+    if problems:
+        raise sets.Invalid("; ".join(problems))
+    return {"mode": mode, "rules": rules}
+
+
+def _rule(name, rule, mode):
+    if not isinstance(name, (str, int)) or not NAME.match(str(name)):
+        raise sets.Invalid("a rule's name has letters, digits, blanks and . _ - only, at most 63")
+    if not isinstance(rule, dict):
+        raise sets.Invalid("it is a {}, not a mapping with `port` and `from`".format(type(rule).__name__))
+    unknown = sorted(str(key) for key in set(rule) - KEYS)
+    if unknown:
+        raise sets.Invalid("there is no key {}; there are {}".format(", ".join(unknown), ", ".join(sorted(KEYS))))
+    for key in ("closed", "force"):
+        if not isinstance(rule.get(key, False), bool):
+            raise sets.Invalid("{} is true or false".format(key))
+    flows = rule.get("flows", "cut")
+    if flows not in ("cut", "keep"):
+        raise sets.Invalid("flows is cut (the default) or keep, not {!r}".format(flows))
+    protocols = rule.get("proto", "tcp")
+    protocols = protocols if isinstance(protocols, list) else [protocols]
+    if not protocols or any(proto not in PROTOCOLS for proto in protocols):
+        raise sets.Invalid("proto {!r}: there are {}".format(rule.get("proto"), ", ".join(PROTOCOLS)))
+    if flows == "keep" and protocols != ["tcp"]:
+        raise sets.Invalid("flows: keep is for tcp")
+    checked = {"proto": protocols, "flows": flows, "closed": rule.get("closed", False), "from": _sources(rule)}
+    checked["force"] = rule.get("force", False)
+    if mode != "set-only" or "port" in rule:
+        checked["port"] = _ports(rule, protocols)
+    return checked
+
+
+def _ports(rule, protocols):
+    given = rule.get("port")
+    if given is None or given == []:
+        raise sets.Invalid("`port` is missing: 5432, \"8000-8100\" or a list of them")
+    ports = []
+    for item in given if isinstance(given, list) else [given]:
+        match = RANGE.match(str(item)) if type(item) in (int, str) else None
+        low = int(match.group(1)) if match else 0
+        high = int(match.group(2) or low) if match else 0
+        if not 1 <= low <= high <= 65535:
+            raise sets.Invalid("port {!r}: a number from 1 to 65535, or \"FIRST-LAST\"".format(item))
+        for port, what in RESERVED.items():
+            if low <= port <= high and "tcp" in protocols and not rule.get("force"):
+                raise sets.Invalid(
+                    "port {} is {}, and a mistake there locks you out; say `force: true` if you mean it".format(
+                        port, what
+                    )
+                )
+        ports.append("{}-{}".format(low, high) if high > low else str(low))
+    return ports
+
+
+def _sources(rule):
+    given = rule.get("from")
+    if given is None or given == []:
+        raise sets.Invalid("`from` is missing: a list of {}".format(SOURCES))
+    return [_source(item) for item in (given if isinstance(given, list) else [given])]
+
+
+def _source(item):
+    """One checked source: an address or network as text, or {kind: name}."""
+    if isinstance(item, dict):
+        if len(item) != 1:
+            raise sets.Invalid("{!r} has several keys; a source is {}".format(item, SOURCES))
+        kind, value = next(iter(item.items()))
+        return _named(str(kind), value)
+    if isinstance(item, str):
+        try:
+            return sets.text(sets.record(item.strip()))
+        except sets.Invalid:
+            match = KIND.match(item)
+            if match and "::" not in item:
+                return _named(match.group(1), match.group(2))
+            raise
+    sets.record(item)
+    raise sets.Invalid("{!r} is no source".format(item))
+
+
+def _named(kind, value):
+    if kind == "kubernetes":
+        if not sets.is_cluster(value):
+            raise sets.Invalid("{!r} can't be a cluster's name ([a-z0-9.-], at most 63)".format(value))
+    elif kind == "interface":
+        if not isinstance(value, str) or not INTERFACE.match(value):
+            raise sets.Invalid("{!r} can't be an interface's name".format(value))
+    elif kind in ("minions", "mine"):
+        raise sets.Invalid("the source `{}` isn't supported yet; there are {}".format(kind, SOURCES))
+    else:
+        raise sets.Invalid("there is no source `{}`; there are {}".format(kind, SOURCES))
+    return {kind: value}
+
+
+def clusters(config):
+    """The clusters that rules name, sorted."""
+    return sorted({name for rule in config["rules"].values() for name in _of_kind(rule, "kubernetes")})
+
+
+def _of_kind(rule, kind):
+    return [source[kind] for source in rule["from"] if isinstance(source, dict) and kind in source]
+
+
+def spans(rule):
+    """[(proto, low, high), …] of a rule; none if it only names sets."""
+    found = []
+    for port in rule.get("port", []):
+        low, _, high = port.partition("-")
+        found += [(proto, int(low), int(high or low)) for proto in rule["proto"]]
+    return found
+
+
+def compile(config, missing=(), previous=None):  # pylint: disable=redefined-builtin
+    """
+    (segments, effective rules, left out): disjoint segments sorted by (proto, low), the rules that they are made of, and
+    the names of the rules that wait.
+
+    A rule that names a cluster in ``missing`` (never synced) would refuse nodes that get in today. It waits: its former
+    version, if ``previous`` (the effective rules last installed) has one, stays, and every port that it names is left
+    as open as it is. Unless it says ``closed``.
+    """
+    if config["mode"] == "set-only":
+        return [], dict(config["rules"]), []
+    missing, previous = set(missing), previous or {}
+    effective, left_out = {}, []
+    for name, rule in config["rules"].items():
+        if rule["closed"] or not missing.intersection(_of_kind(rule, "kubernetes")):
+            effective[name] = rule
+            continue
+        left_out.append(name)
+        if name in previous and not missing.intersection(_of_kind(previous[name], "kubernetes")):
+            effective[name] = previous[name]
+    waiting = [span for name in left_out for span in spans(config["rules"][name])]
+    guarded = [span for rule in previous.values() for span in spans(rule)]
+    segments = []
+    for proto in PROTOCOLS:
+        segments += _segments(proto, effective, waiting, guarded)
+    return segments, effective, left_out
+
+
+def _segments(proto, effective, waiting, guarded):
+    """The disjoint segments of one protocol: between two cuts nothing changes."""
+
+    def within(all_spans, low):
+        return any(p == proto and first <= low <= last for p, first, last in all_spans)
+
+    by_span = [(low, high, name) for name, rule in effective.items() for p, low, high in spans(rule) if p == proto]
+    cuts = {point for p, low, high in waiting + guarded if p == proto for point in (low, high + 1)}
+    cuts = sorted(cuts | {point for low, high, _ in by_span for point in (low, high + 1)})
+    segments = []
+    for low, above in zip(cuts, cuts[1:]):
+        names = sorted({name for first, last, name in by_span if first <= low <= last})
+        if not names or (within(waiting, low) and not within(guarded, low)):
+            continue
+        if segments and segments[-1]["high"] == low - 1 and segments[-1]["rules"] == names:
+            segments[-1]["high"] = above - 1
+        else:
+            segments.append(_segment(proto, low, above - 1, names, effective))
+    return segments
+
+
+def _segment(proto, low, high, names, rules):
+    of = [rules[name] for name in names]
+    static = [ipaddress.ip_network(source) for rule in of for source in rule["from"] if isinstance(source, str)]
+    return {
+        "proto": proto,
+        "low": low,
+        "high": high,
+        "rules": list(names),
+        "clusters": sorted({name for rule in of for name in _of_kind(rule, "kubernetes")}),
+        "interfaces": sorted({name for rule in of for name in _of_kind(rule, "interface")}),
+        "v4": [str(net) for net in ipaddress.collapse_addresses(net for net in static if net.version == 4)],
+        "v6": [str(net) for net in ipaddress.collapse_addresses(net for net in static if net.version == 6)],
+        # A flow is kept only where nobody asks for the stricter way.
+        "keep": bool(of) and all(rule["flows"] == "keep" for rule in of),
+    }
