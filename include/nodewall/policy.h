@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy - when a change becomes a set, and which losses are not believed. Pure: `now` comes in, decisions come out.
+ *
+ * Debounce: a first change goes at once; while changes follow each other, sets go at most every 200 ms, 400 ms, … 2 s, and
+ * after 5 s of calm the next is a first one again.
+ * Grace: an address that no living node reports any more stays for `grace` (operator's words, see below, go at once).
+ * Guard: removals that would take more than max_removal percent of the set of ten minutes ago, if that stood for three or more
+ * nodes, are held, and so are the addresses of a node that lives without any; additions always flow.
+ * First set of a store (nothing confirmed yet): only after two lists that agree, CONFIRM_AFTER apart.
+ *
+ * Keeps: an address that a living node reports (and the operator allows) is in every set that is decided.
+ */
+#pragma once
+
+#include "nodewall/set.h"
+
+struct json_object;
+
+#define POLICY_DEBOUNCE_FIRST 200
+#define POLICY_DEBOUNCE_MOST 2000
+#define POLICY_CALM 5000
+#define POLICY_GUARD_WINDOW (10 * 60 * 1000)
+#define POLICY_GUARD_NODES 3
+#define POLICY_CONFIRM_AFTER 300        /* ms between the two lists that a first set needs */
+
+struct policy_options {
+    msec grace;
+    unsigned max_removal;               /* percent; 100: never hold */
+    const struct address *within, *extra, *except;  /* copied. extra: always in; except: never; both win over nodes */
+    size_t n_within, n_extra, n_except;
+    size_t max_total;                   /* addresses in a set; new ones above it are not taken (and said) */
+};
+
+struct policy;
+/* `confirmed` is the store's set or NULL; `state` what policy_state once returned, or NULL. `wall` pairs with `now`, to bring
+ * the times in `state` back. A state that is nonsense is as none. */
+int policy_new(struct policy **ret, const struct policy_options *options, const struct set *confirmed,
+               struct json_object *state, msec now, msec wall);
+struct policy *policy_free(struct policy *policy);
+DEFINE_CLEANUP(struct policy, policy_free)
+/* New options: what they forbid goes with the next decision, without grace or guard. */
+int policy_reload(struct policy *policy, const struct policy_options *options, msec now);
+
+/* What the cluster has now. `living` is taken over. `bare`: labels of living nodes without an address, NULL-terminated.
+ * `complete_list`: this picture comes from a complete list just done. Before the first list nothing is decided. */
+int policy_observe(struct policy *policy, struct set *living, const char *const *bare, bool complete_list, msec now);
+
+enum policy_reason { POLICY_WATCH, POLICY_RELIST, POLICY_START, POLICY_OPERATOR };
+struct policy_decision {
+    struct set *set;                    /* publish this; sealed, without version; owned. NULL: nothing to publish now */
+    enum policy_reason reason;
+    bool save;                          /* without a set: the state changed in a way that must survive a restart */
+};
+void policy_decision_done(struct policy_decision *decision);
+/* The driver carries it out, then says policy_confirmed (or policy_failed: decide again from policy_due on). Nothing is decided
+ * in between. `must`: decide the set even if it equals the confirmed one. */
+int policy_decide(struct policy *policy, msec now, bool must, struct policy_decision *ret);
+int policy_confirmed(struct policy *policy, const struct set *set, msec now);   /* set NULL: only the state was saved */
+void policy_failed(struct policy *policy, msec now);                            /* tried again after 1 s, 2 s, … 30 s */
+/* When policy_decide may have something; MSEC_NEVER. */
+msec policy_due(const struct policy *policy, msec now);
+/* True: the first set needs one more list; ask for it (watch_relist) at policy_due. */
+bool policy_wants_list(const struct policy *policy, msec now);
+
+/* Grace and guard as JSON with wall-clock times, for store_prepare; a new reference. */
+int policy_state(const struct policy *policy, msec now, msec wall, struct json_object **ret);
+
+struct policy_hold {
+    size_t addresses;                   /* held back from removal; 0: none */
+    size_t lost, before, bare;          /* of the guard's sum: lost within the window, of how many; addresses of bare nodes */
+    msec since;                         /* `now` of its begin */
+    char text[320];                     /* a sentence with the way out */
+};
+void policy_hold(const struct policy *policy, struct policy_hold *ret);
+struct policy_stats {
+    size_t in_grace;
+    size_t over_limit;                  /* addresses not taken because of max_total */
+};
+struct policy_stats policy_stats(const struct policy *policy);
