@@ -55,3 +55,40 @@ int decimal_compare(const char *a, const char *b) {
     r = strcmp(a, b);
     return (r > 0) - (r < 0);
 }
+
+/* Length of the character that begins at `text`, 0 if it is none: the table of well-formed sequences of the Unicode
+ * standard, by the range that the lead byte allows its second byte. */
+static size_t utf8_length(const uint8_t *text, size_t size) {
+    uint8_t lead = text[0], low = 0x80, high = 0xbf;
+    size_t n = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+
+    if (n <= 1)
+        return n;
+    if (n > size)
+        return 0;
+    if (lead == 0xe0)
+        low = 0xa0;
+    else if (lead == 0xed)
+        high = 0x9f;
+    else if (lead == 0xf0)
+        low = 0x90;
+    else if (lead == 0xf4)
+        high = 0x8f;
+    if (text[1] < low || text[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+bool utf8_is(const void *text, size_t size) {
+    const uint8_t *bytes = text;
+
+    for (size_t i = 0, n; i < size; i += n) {
+        n = utf8_length(bytes + i, size - i);
+        if (n == 0)
+            return false;
+    }
+    return true;
+}

@@ -93,6 +93,7 @@ bool hex_is(const char *text, size_t n_digits);                          /* exac
 /* Compares decimal strings of any length by value; "" sorts first. Both must be decimals or empty. */
 int decimal_compare(const char *a, const char *b);
 bool decimal_is(const char *text);                                       /* 1 to 40 digits */
+bool utf8_is(const void *text, size_t size);                             /* well-formed: no surrogates, not overlong */
 int file_read(char **ret, size_t *ret_size, const char *path, size_t limit);  /* NUL-terminated; -EFBIG over limit */
 /* Writes next to `path` and renames over it; with `durable`, fsyncs the file before and the directory after. */
 int file_write_atomic(const char *path, const void *data, size_t size, unsigned mode, bool durable);

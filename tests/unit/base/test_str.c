@@ -33,6 +33,23 @@ static void hex(void **state) {
     assert_false(hex_is("ABCD", 4) || hex_is("abc", 4) || hex_is("abcde", 4));
 }
 
+#define UTF8(text) utf8_is(text, sizeof(text) - 1)
+
+static void utf8_is_well_formed(void **state) {
+    assert_true(UTF8("") && UTF8("node-1") && UTF8("a\0b") && UTF8("\xc2\x80") && UTF8("\xdf\xbf"));
+    assert_true(UTF8("\xe0\xa0\x80") && UTF8("\xed\x9f\xbf") && UTF8("\xee\x80\x80") && UTF8("\xef\xbf\xbf"));
+    assert_true(UTF8("\xf0\x90\x80\x80") && UTF8("\xf4\x8f\xbf\xbf") && UTF8("x\xc3\xa9y"));
+    assert_false(UTF8("\x80") || UTF8("\xbf") || UTF8("a\xff") || UTF8("\xfe"));     /* no lead byte */
+    assert_false(UTF8("\xc0\x80") || UTF8("\xc1\xbf"));                             /* overlong */
+    assert_false(UTF8("\xe0\x9f\xbf") || UTF8("\xf0\x8f\xbf\xbf"));
+    assert_false(UTF8("\xed\xa0\x80") || UTF8("\xed\xbf\xbf"));                     /* surrogates */
+    assert_false(UTF8("\xf4\x90\x80\x80") || UTF8("\xf5\x80\x80\x80"));             /* above U+10FFFF */
+    assert_false(UTF8("\xc3") || UTF8("\xe2\x82") || UTF8("\xf0\x9f\x98") || UTF8("\xc3z") || UTF8("\xe2\x82z"));
+    /* Nothing behind `size` is looked at. */
+    assert_false(utf8_is("\xc3\xa9", 1));
+    assert_true(utf8_is("a\xff", 1));
+}
+
 static void problem_is_one_line(void **state) {
     struct problem problem;
     char line[256];
@@ -42,4 +59,4 @@ static void problem_is_one_line(void **state) {
 }
 
 RUN(cmocka_unit_test(cluster_names), cmocka_unit_test(node_names), cmocka_unit_test(decimals_of_any_length),
-    cmocka_unit_test(hex), cmocka_unit_test(problem_is_one_line))
+    cmocka_unit_test(hex), cmocka_unit_test(utf8_is_well_formed), cmocka_unit_test(problem_is_one_line))
