@@ -27,6 +27,6 @@ bool roster_changed(const struct roster *roster, const char *state_dir, const ch
 /* 0 as well when there is no such entry. */
 int roster_remove(const char *state_dir, const char *cluster, const char *minion);
 
-/* -EINVAL: empty, too long, or with a NUL or a slash only by encoding too long for a file name. */
+/* -EINVAL: empty, not UTF-8, too long, or too long for a file name when encoded. */
 int roster_encode(char **ret, const char *minion);
 int roster_decode(char **ret, const char *name);

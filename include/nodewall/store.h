@@ -52,8 +52,8 @@ const char *store_epoch(const struct store *store);
 const struct set *store_set(const struct store *store);             /* confirmed; NULL: never synced */
 struct json_object *store_policy(const struct store *store);        /* as last given to store_prepare; borrowed; or NULL */
 bool store_is_busy(const struct store *store);
-/* After STORE_PREVIOUS: a generation above ours may be out there. The next set must be committed even if it is equal.
- * */
+/* After STORE_PREVIOUS, until a set is confirmed: a generation above ours may be out there. The next set must be
+ * committed even if it is equal. */
 bool store_must_commit(const struct store *store);
 bool store_is_derived(const struct store *store);                   /* derived files are those of the confirmed set */
 
@@ -61,8 +61,8 @@ struct commit;
 struct commit *commit_free(struct commit *commit);                  /* before store_free of its store */
 DEFINE_CLEANUP(struct commit, commit_free)
 /* `set` (sealed; rv and as_of are the caller's, epoch and generation are decided here) is copied; NULL leaves the set
- * as it is and writes the policy only. `policy` is any JSON object and may be NULL; it is copied. 0, STORE_BUSY or
- * -errno. */
+ * as it is and writes the policy only. `policy` is any JSON object and may be NULL; it is copied. 0, STORE_BUSY,
+ * -EINVAL (an rv that is no decimal, a policy that could not be read back) or another -errno. */
 int store_prepare(struct commit **ret, struct store *store, const struct set *set, struct json_object *policy);
 /* Any thread. 0: all is written. STORE_UNDERIVED: confirm, but announce only after store_derive has succeeded.
  * -errno (-ENOSPC, …): the old truth stands; free the commit and try again later. */
@@ -75,7 +75,7 @@ const struct delta *commit_delta(const struct commit *commit);      /* from the 
 const char *commit_token(const struct commit *commit);              /* stands in the announce file for everybody */
 
 /* Adds a token (for `minions`, or for everybody when NULL) and rewrites the announce file, on the calling thread,
- * without fsync. 0 and the token; STORE_BUSY; -ENOENT without a set; -errno. */
+ * without fsync. 0 and the token; STORE_BUSY; -ENOENT without a set; -E2BIG: over 2 MiB of ids; -errno. */
 int store_announce(struct store *store, const char *const *minions, size_t n_minions, char ret_token[TOKEN_DIGITS + 1]);
 /* Writes the derived files again. 0, STORE_BUSY or -errno. */
 int store_derive(struct store *store);
