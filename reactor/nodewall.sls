@@ -18,7 +18,8 @@ import logging
 import os
 import re
 
-import salt.utils.yaml
+# By name: the renderer puts its own `salt` (execution modules) over a module of that name.
+from salt.utils.yaml import safe_load
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _state_dir():
         return str(__opts__["nodewall_state_dir"])
     try:
         with open(__opts__.get("nodewall_config") or DEFAULT_CONFIG, encoding="utf-8") as stream:
-            return str((salt.utils.yaml.safe_load(stream) or {}).get("state_dir") or DEFAULT_STATE_DIR)
+            return str((safe_load(stream) or {}).get("state_dir") or DEFAULT_STATE_DIR)
     except Exception:  # pylint: disable=broad-except
         return DEFAULT_STATE_DIR
 
