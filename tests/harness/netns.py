@@ -52,6 +52,17 @@ def _remove(name):
     _ip("netns", "del", name, check=False)
 
 
+def _silence_resolvers(name):
+    """Makes the host's name servers unreachable at once: a question that nobody answers costs Salt 5 to 15 seconds each."""
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as handle:
+            servers = [words[1].partition("%")[0] for words in map(str.split, handle) if words[:1] == ["nameserver"] and len(words) > 1]
+    except OSError:
+        return
+    for server in servers:
+        _ip("-n", name, "route", "add", "unreachable", server, check=False)
+
+
 def is_v6(address):
     return ":" in address
 
@@ -102,6 +113,7 @@ class Namespace:
         self.address = self.address6 = None
         _ip("netns", "add", self.name)
         _ip("-n", self.name, "link", "set", "lo", "up")
+        _silence_resolvers(self.name)
 
     def inside(self, function, *args):
         """Calls the function in a thread that has entered the namespace; returns or raises what it does."""

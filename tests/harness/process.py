@@ -72,9 +72,10 @@ def signal_pid(pid, number):
 
 
 class Process:
-    """One started program. `log` is its stdout and stderr."""
+    """One started program. `log` is its stdout and stderr; `patience`: seconds that it has to end by itself when stopped."""
 
-    def __init__(self, command, log, namespace=None, env=None, cwd=None):
+    def __init__(self, command, log, namespace=None, env=None, cwd=None, patience=10.0):
+        self.patience = patience
         self.command, self.log, self.namespace, self.env, self.cwd = [str(word) for word in command], pathlib.Path(log), namespace, env, cwd
         self.child = None
 
@@ -118,22 +119,22 @@ class Process:
             self.child.send_signal(number)
             self.child.wait(timeout)
 
-    def stop(self, timeout=10.0):
+    def stop(self):
         """SIGTERM, then SIGKILL to whoever of the session is left."""
         if self.child is None:
             return
         if self.alive():
             self.child.terminate()
             try:
-                self.child.wait(timeout)
+                self.child.wait(self.patience)
             except subprocess.TimeoutExpired:
                 pass
-        end = time.monotonic() + 2.0
+        end = time.monotonic() + min(self.patience, 2.0)
         while session_pids(self.child.pid) and time.monotonic() < end:
             time.sleep(0.02)
         for pid in session_pids(self.child.pid):
             signal_pid(pid, signal.SIGKILL)
-        self.child.wait(timeout)
+        self.child.wait(10)
 
 
 def tail(path, lines=25):
