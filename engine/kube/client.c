@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kube client - one endpoint's requests: URL, headers, today's credentials.
+ *
+ * Keeps: a request carries the credentials that were good when it was made; a 401 makes the next one read the token anew.
+ * When the certificate is for another name than the server's, that name stands in the URL, and the connection goes
+ * to the server: so SNI, verification and Host agree. A request that is freed is never touched again, also from within
+ * its own callback.
+ * Does not: retry, follow, know what a Node is. Owns: the endpoint, its credentials; each request is its caller's.
+ */
+#include "nodewall/kube_client.h"
+
+#include "credentials.h"
+#include "explain.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#define HEADERS_MAX (4 + 64 + 64)       /* ours, impersonated groups and extra values as a kubeconfig may have them */
+
+struct kube_client {
+    struct http *http;
+    struct endpoint *endpoint;
+    struct credentials credentials;
+    char **fixed;                       /* header lines that are the same in every request */
+    size_t n_fixed;
+};
+
+struct kube_request {
+    struct kube_client *client;
+    struct http_request *http;
+    struct kube_callbacks callbacks;
+    void *userdata;
+};
+
+static void secret_done(char **secret) {
+    if (*secret)
+        OPENSSL_cleanse(*secret, strlen(*secret));
+    free(*secret);
+}
+
+static int add_fixed(struct kube_client *client, const char *name, const char *value) {
+    char *line;
+
+    if (client->n_fixed == HEADERS_MAX)
+        return -E2BIG;
+    if (asprintf(&line, "%s: %s", name, value) < 0)
+        return -ENOMEM;
+    client->fixed[client->n_fixed++] = line;
+    return 0;
+}
+
+/* As client-go does it: what may not stand in a header's name, and the percent sign itself, becomes %XX. */
+static int add_extra(struct kube_client *client, const char *key, const char *value) {
+    static const char plain[] = "!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char prefix[] = "Impersonate-Extra-";
+    size_t size = sizeof(prefix) + 3 * strlen(key), n = sizeof(prefix) - 1;
+    CLEANUP(cleanup_free) char *name = malloc(size);
+
+    if (!name)
+        return -ENOMEM;
+    memcpy(name, prefix, sizeof(prefix));
+    for (; *key; key++)
+        n += (size_t)snprintf(name + n, size - n, strchr(plain, *key) ? "%c" : "%%%02X", (unsigned char)*key);
+    return add_fixed(client, name, value);
+}
+
+static int add_impersonation(struct kube_client *client, const struct impersonation *as) {
+    int r = as->user ? add_fixed(client, "Impersonate-User", as->user) : 0;
+
+    if (r >= 0 && as->uid)
+        r = add_fixed(client, "Impersonate-Uid", as->uid);
+    for (char **group = as->groups; r >= 0 && group && *group; group++)
+        r = add_fixed(client, "Impersonate-Group", *group);
+    for (char **pair = as->extra; r >= 0 && pair && pair[0]; pair += 2)
+        r = add_extra(client, pair[0], pair[1]);
+    return r;
+}
+
+int kube_client_new(struct kube_client **ret, struct http *http, struct endpoint *endpoint) {
+    CLEANUP(kube_client_freep) struct kube_client *client = calloc(1, sizeof(*client));
+    int r;
+
+    if (!client)
+        return -ENOMEM;
+    client->http = http;
+    credentials_init(&client->credentials, endpoint);
+    client->fixed = calloc(HEADERS_MAX, sizeof(*client->fixed));
+    if (!client->fixed)
+        return -ENOMEM;
+    r = add_fixed(client, "Accept", "application/json");
+    if (r >= 0)
+        r = add_impersonation(client, &endpoint->as);
+    if (r < 0)
+        return r;
+    client->endpoint = endpoint; /* only now, so that a failure leaves it to the caller */
+    *ret = TAKE_PTR(client);
+    return 0;
+}
+
+struct kube_client *kube_client_free(struct kube_client *client) {
+    if (!client)
+        return NULL;
+    for (size_t i = 0; i < client->n_fixed; i++)
+        free(client->fixed[i]);
+    free(client->fixed);
+    credentials_done(&client->credentials);
+    endpoint_free(client->endpoint);
+    free(client);
+    return NULL;
+}
+
+const struct endpoint *kube_client_endpoint(const struct kube_client *client) {
+    return client->endpoint;
+}
+
+int kube_client_check(struct kube_client *client, struct problem *problem) {
+    return credentials_check(&client->credentials, clock_now(), clock_wall(), problem);
+}
+
+const char *kube_client_explain(const struct kube_client *client, unsigned status, char *buffer, size_t size) {
+    return explain_status(&client->credentials, status, clock_wall(), buffer, size);
+}
+
+static void on_headers(struct http_request *http, const struct http_response *response, void *userdata) {
+    struct kube_request *request = userdata;
+
+    if (response->status == 401)
+        credentials_refused(&request->client->credentials);
+    if (request->callbacks.on_headers)
+        request->callbacks.on_headers(request, response, request->userdata);
+}
+
+static void on_data(struct http_request *http, const char *data, size_t size, void *userdata) {
+    struct kube_request *request = userdata;
+
+    if (request->callbacks.on_data)
+        request->callbacks.on_data(request, data, size, request->userdata);
+}
+
+static void on_end(struct http_request *http, const struct http_end *end, void *userdata) {
+    struct kube_request *request = userdata;
+    char text[EXPLANATION_MAX];
+    struct http_end explained = *end;
+
+    explained.text = explain_end(&request->client->credentials, end, clock_wall(), text, sizeof(text));
+    if (request->callbacks.on_end)
+        request->callbacks.on_end(request, &explained, request->userdata);
+}
+
+/* The server's URL with `path` behind it, and tls_server_name in place of the host if there is one. */
+static int make_url(char **ret, const struct endpoint *endpoint, const char *path) {
+    const char *authority = strstr(endpoint->server, "://"), *prefix;
+    int r;
+
+    if (path[0] != '/' || !authority)
+        return -EINVAL;
+    prefix = strchr(authority + 3, '/');
+    if (endpoint->tls_server_name)
+        r = asprintf(ret, "%.*s%s:%u%s%s", (int)(authority + 3 - endpoint->server), endpoint->server,
+                     endpoint->tls_server_name, endpoint->port, prefix ? prefix : "", path);
+    else
+        r = asprintf(ret, "%s%s", endpoint->server, path);
+    return r < 0 ? -ENOMEM : 0;
+}
+
+static struct http_blob blob_of(const struct held *held) {
+    return (struct http_blob){.data = held->data, .size = held->size};
+}
+
+static int send_request(struct kube_request *request, const char *path, const struct kube_options *options) {
+    static const struct http_callbacks callbacks = {.on_headers = on_headers, .on_data = on_data, .on_end = on_end};
+    struct kube_client *client = request->client;
+    const struct endpoint *endpoint = client->endpoint;
+    const struct credentials *held = &client->credentials;
+    const char *headers[HEADERS_MAX + 2] = {0};
+    CLEANUP(secret_done) char *authorization = NULL;
+    CLEANUP(cleanup_free) char *url = NULL;
+    struct http_options wanted = {
+        .headers = headers,
+        .ca = blob_of(&held->ca),
+        .certificate = blob_of(&held->certificate),
+        .key = blob_of(&held->key),
+        .insecure = endpoint->insecure,
+        .connect_host = endpoint->tls_server_name ? endpoint->host : NULL,
+        .connect_port = endpoint->port,
+        .proxy = endpoint->proxy,
+        .gzip = options->gzip && !endpoint->disable_compression,
+        .fresh = options->fresh,
+        .idle = options->idle,
+        .deadline = options->deadline,
+        .limit = options->limit,
+    };
+    int r = make_url(&url, endpoint, path);
+
+    if (r < 0) {
+        url = NULL; /* asprintf leaves it undefined */
+        return r;
+    }
+    memcpy(headers, client->fixed, client->n_fixed * sizeof(*headers));
+    if (held->token.data) {
+        if (asprintf(&authorization, "Authorization: Bearer %s", held->token.data) < 0) {
+            authorization = NULL;
+            return -ENOMEM;
+        }
+        headers[client->n_fixed] = authorization;
+    }
+    return http_get(&request->http, client->http, url, &wanted, &callbacks, request);
+}
+
+int kube_client_get(struct kube_request **ret, struct kube_client *client, const char *path,
+                    const struct kube_options *options, const struct kube_callbacks *callbacks, void *userdata) {
+    static const struct http_callbacks ended = {.on_end = on_end};
+    CLEANUP(kube_request_freep) struct kube_request *request = calloc(1, sizeof(*request));
+    struct problem problem;
+    char text[EXPLANATION_MAX];
+    int r;
+
+    if (!request)
+        return -ENOMEM;
+    request->client = client;
+    request->callbacks = *callbacks;
+    request->userdata = userdata;
+    r = credentials_refresh(&client->credentials, clock_now(), &problem);
+    if (r == -EINVAL)
+        r = http_fail(&request->http, client->http, HTTP_LOCAL, problem_format(&problem, text, sizeof(text)), &ended, request);
+    else if (r >= 0)
+        r = send_request(request, path, options);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(request);
+    return 0;
+}
+
+struct kube_request *kube_request_free(struct kube_request *request) {
+    if (!request)
+        return NULL;
+    http_request_free(request->http);
+    free(request);
+    return NULL;
+}
