@@ -192,7 +192,11 @@ class Master(_Daemon):
         with self._client_lock:
             if self._client is not None:
                 self._client.stdin.close()
-                self._client.wait(10)
+                try:
+                    self._client.wait(1)
+                except subprocess.TimeoutExpired:      # still waiting for answers that nobody will hear
+                    self._client.kill()
+                    self._client.wait()
                 self._client = None
 
     def _ask(self, **request):
@@ -253,7 +257,8 @@ class Minion(_Daemon):
         options = {**self._common(), "id": minion_id, "master": master.address, "master_port": master.ret_port, "publish_port": master.publish_port,
                    "acceptance_wait_time": 1, "random_reauth_delay": 0, "auth_timeout": 5, "auth_tries": 100, "master_tries": -1, "retry_dns": 0,
                    "recon_default": 100, "recon_max": 500, "recon_randomize": False, "mine_enabled": False, "hash_type": "sha256",
-                   "tcp_keepalive_idle": 5, "start_event_grains": [], "grains_cache": False, "random_startup_delay": 0, "request_channel_timeout": 10}
+                   "tcp_keepalive_idle": 5, "start_event_grains": [], "grains_cache": False, "random_startup_delay": 0, "request_channel_timeout": 10,
+                   "nodewall_dir": str(self.directory / "nodewall")}
         options.update(config or {})
         self.options = options
         (self.confdir / "minion").write_text(yaml.safe_dump(options), encoding="utf-8")
