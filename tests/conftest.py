@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from harness import netns, venvs
 
 _RESULTS = os.environ.get("NODEWALL_RESULTS")
 
@@ -33,8 +34,31 @@ def pytest_collectreport(report):
         _note(report.nodeid, "skipped", report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session, exitstatus):
-    """A test that was collected and neither reported nor deselected is lost: the exit code alone would not say which."""
-    if exitstatus in (2, 3):
-        _note("the session", "failed", f"pytest was interrupted (exit code {int(exitstatus)})")
+def _why_no_namespaces():
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    try:
+        netns.remove_leftovers()
+        netns.Namespace("probe").close()
+    except OSError as error:
+        return f"no network namespaces here: {error}"
+    return None
+
+
+@pytest.fixture(scope="session")
+def namespaces():
+    """Skips, with the reason, where no network namespace can be made."""
+    why = _why_no_namespaces()
+    if why:
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def salt_at(namespaces):
+    """A function that makes a Salt release ready, or skips with the reason why this machine can't run it."""
+    def ready(version):
+        try:
+            return venvs.salt(version)
+        except venvs.Unusable as error:
+            pytest.skip(str(error))
+    return ready

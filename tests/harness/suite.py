@@ -23,6 +23,7 @@ from . import cache, venvs
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
+PACKAGES = str(TESTS)                                             # where `import harness` finds us
 DEBUG = ROOT / "build" / "debug"
 MESON_LAYERS = ("check", "unit", "replay", "fuzz", "model")       # what is quick to say no comes first
 PYTEST_LAYERS = ("harness", "salt", "e2e")
@@ -148,8 +149,8 @@ def pytest_layer(tally, layer, words=(), options=()):
     handle, results = tempfile.mkstemp(prefix="nodewall-results-")
     os.close(handle)
     try:
-        code = run([venvs.harness(), "-m", "pytest", *(words or [layer]), *options], cwd=TESTS,
-                   env=dict(os.environ, NODEWALL_RESULTS=results, PYTHONPATH=str(TESTS)))
+        code = run([venvs.harness(), "-m", "pytest", "--continue-on-collection-errors", *(words or [layer]), *options], cwd=TESTS,
+                   env=dict(os.environ, NODEWALL_RESULTS=results, PYTHONPATH=PACKAGES))
         found = read_results(pathlib.Path(results).read_text(encoding="utf-8"))
     finally:
         os.unlink(results)
@@ -157,7 +158,7 @@ def pytest_layer(tally, layer, words=(), options=()):
         tally.add(layer, name, outcome, detail)
     if code == 5 and not found and not words:
         return                                          # a folder without tests
-    if code and not any(outcome == "failed" for outcome, _ in found.values()):
+    if code not in (0, 1) or code and not any(outcome == "failed" for outcome, _ in found.values()):
         tally.add(layer, "pytest", "failed", f"it ended with {code}" if code > 0 else f"killed by {signal.Signals(-code).name}")
 
 
@@ -198,7 +199,7 @@ def sort_out(words):
             layers.append(word.rstrip("/"))
         else:
             file, mark, test = word.partition("::")
-            path = next((base / file for base in (pathlib.Path.cwd(), TESTS) if (base / file).exists()), None)
+            path = next((base / file for base in (pathlib.Path.cwd(), ROOT, TESTS) if (base / file).exists()), None)
             if path is None:
                 raise ValueError(f"'{word}' is neither a layer ({' '.join(MESON_LAYERS + PYTEST_LAYERS)}) nor a path")
             path = path.resolve()
