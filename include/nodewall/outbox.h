@@ -43,10 +43,12 @@ struct outbox_entry {
 /* The next one to send now, announcements first; counts as sent. false: nothing to send at `now`. */
 bool outbox_next(struct outbox *outbox, msec now, struct outbox_entry *ret);
 msec outbox_due(const struct outbox *outbox);                       /* when outbox_next may have one; MSEC_NEVER */
+/* Whether an echo with this tag could come; only then is it worth while to decode what has it. */
+bool outbox_waits_for(const struct outbox *outbox, const char *tag, size_t tag_size);
 /* An event of ours was seen. True: it was waited for; it is delivered. */
 bool outbox_echo(struct outbox *outbox, const char *tag, const char *id, msec now);
 void outbox_reconnected(struct outbox *outbox, msec now);           /* everything unproved is due again */
-bool outbox_is_stuck(const struct outbox *outbox);                  /* something went three times and never came back */
+bool outbox_is_stuck(const struct outbox *outbox);  /* something went three times and did not come back in time */
 
 struct outbox_stats {
     uint64_t added, sent, resent, delivered, superseded, dropped;

@@ -30,15 +30,19 @@ int unpack_split(const char **ret_tag, size_t *ret_tag_size, const uint8_t **ret
 /* One msgpack object, nothing behind it. bin is as str; bytes that are no UTF-8 become \xNN; keys that are no text
  * become their JSON text; ext 78 (a time) and 79 (a constant) become their text, other ext {"ext": n, "hex": "…"};
  * NaN and infinities null. Of a key that comes twice the last counts. -EBADMSG: not msgpack, cut, or something behind
- * it; -E2BIG: deeper than PACK_DEPTH or larger than UNPACK_MAX. *ret may be NULL with 0: that is JSON's null. */
+ * it; -E2BIG: deeper than PACK_DEPTH, larger than UNPACK_MAX, or about a million values. *ret may be NULL with 0: that
+ * is JSON's null. */
 int unpack_data(struct json_object **ret, const uint8_t *data, size_t size);
 
 /* Passes over objects in a stream, byte by byte if need be, without keeping them. Start with {0}. */
 struct unpack_skip {
     uint64_t objects;       /* still to come until the top-level object ends */
-    uint64_t payload;       /* bytes still to come of a str, bin, ext or number */
+    uint64_t payload;       /* bytes still to come of a str, bin or ext */
+    uint8_t head[9];        /* the part that came of a head that is cut */
+    uint8_t n_head;
     bool started;
 };
 /* Reads on at *data; *used is how many bytes belong to the object. 1: the object is complete; 0: more bytes are
- * needed; -EBADMSG: no msgpack, or a container that claims more than `most` objects. */
+ * needed, and all of these were used; -EBADMSG: no msgpack, or a container that claims more than `most` objects. After
+ * 1 the next object may follow. */
 int unpack_skip(struct unpack_skip *skip, const uint8_t *data, size_t size, uint64_t most, size_t *used);
