@@ -186,6 +186,8 @@ void outcome_of_curl(struct http_end *ret, char text[END_TEXT_MAX], struct http_
         say(ret, HTTP_PROTOCOL, text, "a header of %s is too large", request->peer);
     else if (code && proxy_status >= 300)
         say(ret, HTTP_PROXY, text, "the proxy refuses to connect to %s (%ld)", request->peer, proxy_status);
+    else if (code == CURLE_OK && !request->has_response) /* curl is content with half the headers */
+        say(ret, HTTP_TRUNCATED, text, "%s closed the connection within the headers of its answer", request->peer);
     else
         by_code(ret, text, request, code);
 }
