@@ -33,7 +33,6 @@ struct entry {
 struct outbox {
     struct entry *first, **end;
     size_t n_events;
-    msec seen;                  /* the newest `now` that was given */
     struct outbox_stats stats;
 };
 
@@ -176,7 +175,6 @@ int outbox_add(struct outbox *outbox, enum outbox_kind kind, const char *key, co
         return r;
     entry->kind = kind;
     entry->due = now;
-    outbox->seen = MAX(outbox->seen, now);
     make_room(outbox, entry);
     append(outbox, entry);
     if (ret_id)
@@ -187,7 +185,6 @@ int outbox_add(struct outbox *outbox, enum outbox_kind kind, const char *key, co
 bool outbox_next(struct outbox *outbox, msec now, struct outbox_entry *ret) {
     struct entry *best = NULL;
 
-    outbox->seen = MAX(outbox->seen, now);
     for (struct entry *entry = outbox->first; entry; entry = entry->next)
         if (entry->due <= now && !entry->behind && (!best || entry->kind < best->kind))
             best = entry;
@@ -220,7 +217,7 @@ bool outbox_waits_for(const struct outbox *outbox, const char *tag, size_t tag_s
 }
 
 bool outbox_echo(struct outbox *outbox, const char *tag, const char *id, msec now) {
-    outbox->seen = MAX(outbox->seen, now);
+    (void)now;
     for (struct entry *entry = outbox->first; entry; entry = entry->next)
         if (entry->attempts && !strcmp(entry->id, id) && !strcmp(entry->tag, tag)) {
             outbox->stats.delivered++;
@@ -231,7 +228,6 @@ bool outbox_echo(struct outbox *outbox, const char *tag, const char *id, msec no
 }
 
 void outbox_reconnected(struct outbox *outbox, msec now) {
-    outbox->seen = MAX(outbox->seen, now);
     for (struct entry *entry = outbox->first; entry; entry = entry->next) {
         entry->due = now;
         entry->tries = 0;
@@ -240,7 +236,7 @@ void outbox_reconnected(struct outbox *outbox, msec now) {
 
 bool outbox_is_stuck(const struct outbox *outbox) {
     for (const struct entry *entry = outbox->first; entry; entry = entry->next)
-        if (entry->tries >= STUCK_AFTER && entry->due <= outbox->seen)
+        if (entry->tries > STUCK_AFTER) /* the next one goes only when the last one's time is over */
             return true;
     return false;
 }
