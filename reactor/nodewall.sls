@@ -32,6 +32,7 @@ SPLAY_MAX = 30
 
 TAG = re.compile(r"nodewall/([a-z0-9][a-z0-9.-]{0,62})/addresses\Z")
 TOKEN = re.compile(r"[0-9a-f]{32}\Z")
+ENTRY = re.compile(r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+\Z")
 HEADER = ("epoch", "generation", "rv", "as_of", "digest", "count")
 
 
@@ -67,7 +68,8 @@ def _react(tag, data):
         "cluster": cluster,
         "have": {key: announced[key] for key in HEADER},
         "deltas": deltas,
-        "splay": 0 if deltas else min(SPLAY_MAX, len(targets) // FETCHES_PER_SECOND),
+        # Only for those whom the deltas don't fit.
+        "splay": min(SPLAY_MAX, len(targets) // FETCHES_PER_SECOND),
     }
     return {
         "nodewall-" + cluster: {
@@ -105,18 +107,26 @@ def _entry(announced, token):
 
 
 def _index(state_dir, cluster):
-    """Sorted ids of the minions that name the cluster; file names are percent-encoded."""
+    """
+    Sorted ids of the minions that name the cluster. File names are percent-encoded ids; one that isn't exactly the
+    encoding of an id is somebody's own file.
+    """
     try:
         names = os.listdir(os.path.join(state_dir, "minions", cluster))
     except FileNotFoundError:
         return []
-    return sorted(_decode(name) for name in names if not name.startswith("."))
+    return sorted(minion for minion in map(_decode, names) if minion)
 
 
 def _decode(name):
-    return re.sub(
-        b"%([0-9A-F]{2})", lambda match: bytes([int(match.group(1), 16)]), name.encode("utf-8", "surrogateescape")
-    ).decode("utf-8", "surrogateescape")
+    if not ENTRY.match(name):
+        return None
+    data = re.sub(rb"%([0-9A-F]{2})", lambda match: bytes([int(match.group(1), 16)]), name.encode("ascii"))
+    again = re.sub(rb"\A\.|[^A-Za-z0-9_.-]", lambda match: b"%%%02X" % match.group()[0], data)
+    try:
+        return data.decode() if again == name.encode("ascii") and b"\0" not in data else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _suffix(deltas):

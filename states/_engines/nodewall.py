@@ -38,6 +38,7 @@ import time
 
 import salt.transport
 import salt.transport.frame
+import salt.utils.yaml
 import salt.version
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ __virtualname__ = "nodewall"
 PAYLOAD_MAX = 64 * 1024
 RETRY_SECONDS = 10
 SAY_AGAIN_SECONDS = 3600
+SNIPPET_KEYS = ("module_dirs", "file_roots", "engines", "ext_pillar", "reactor")
 PR_SET_PDEATHSIG = 1
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -66,11 +68,15 @@ def __virtual__():
     return __virtualname__
 
 
-def start(config="/etc/nodewall/nodewall.yaml", binary="nodewall"):
+def start(config="/etc/nodewall/nodewall.yaml", binary="nodewall", **unknown):
     """Becomes ``nodewall run``; returns only if the master that started it is gone."""
     said, said_at = None, 0.0
+    for sentence in _displaced(__opts__):
+        log.warning("nodewall: %s", sentence)
     while True:
         try:
+            if unknown:
+                raise Refused("the engine has the options config and binary, not {}".format(", ".join(sorted(unknown))))
             _become(config, binary)
             return
         except (Refused, OSError) as problem:
@@ -80,6 +86,37 @@ def start(config="/etc/nodewall/nodewall.yaml", binary="nodewall"):
                 log.error("nodewall: %s; trying again every %d seconds", said, RETRY_SECONDS)
         # SIGTERM ends this sleep: Salt's handler exits the process.
         time.sleep(RETRY_SECONDS)
+
+
+def _displaced(opts):
+    """
+    Sentences about what the master's own file says and no longer counts: a key in master.d replaces the one there, and
+    our snippet has five. Salt itself says nothing about it.
+    """
+    try:
+        with open(opts["conf_file"], encoding="utf-8") as stream:
+            own = salt.utils.yaml.safe_load(stream) or {}
+        found = (_lost(key, own[key], opts.get(key), opts["conf_file"]) for key in SNIPPET_KEYS if own.get(key))
+        return [sentence for sentence in found if sentence]
+    except Exception as error:  # pylint: disable=broad-except
+        log.debug("nodewall: looking for displaced options: %r", error)
+        return []
+
+
+def _lost(key, own, now, path):
+    if isinstance(own, dict) and isinstance(now, dict):
+        # file_roots: by environment
+        lost = [(name, item) for name in own for item in _items(own[name]) if item not in _items(now.get(name))]
+    else:
+        lost = [item for item in _items(own) if item not in _items(now)]
+    if not lost:
+        return None
+    sentence = "{} sets {}, which a file in master.d replaces; lost: {}; move the key into a file in master.d"
+    return sentence.format(path, key, ", ".join(map(str, lost)))
+
+
+def _items(value):
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else list(value or [])
 
 
 def _become(config, binary):

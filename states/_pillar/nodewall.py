@@ -81,8 +81,12 @@ def _extend(minion_id, pillar, config):
     schedule = _schedule(ours, errors)
     added.update({key: value for key, value in (("errors", errors), ("warnings", warnings)) if value})
     result = {"nodewall": added}
-    if schedule and "nodewall" not in (pillar.get("schedule") or {}):
+    jobs = pillar.get("schedule") or {}
+    if schedule and isinstance(jobs, dict) and "nodewall" not in jobs:
         result["schedule"] = {"nodewall": schedule}
+    if __opts__.get("pillar_source_merging_strategy") == "overwrite":
+        # There a key that we return replaces the whole of what was there.
+        result = {key: dict(pillar.get(key) or {}, **value) for key, value in result.items()}
     return result
 
 

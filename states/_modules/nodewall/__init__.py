@@ -39,20 +39,28 @@ log = logging.getLogger(__name__)
 __virtualname__ = "nodewall"
 __func_alias__ = {"apply_": "apply"}
 
-DEFAULT_DIR = "/var/lib/nodewall/minion"
+# Not below the engine's /var/lib/nodewall, which is the master's user's: here only root may write.
+DEFAULT_DIR = "/var/lib/nodewall-minion"
 LOCK_WAIT = 15
 # The lock is held meanwhile; a master that doesn't answer within this is away, and what is applied stays.
 MASTER_TIMEOUT = 5
 MASTER_TRIES = 2
 FETCH_TRIES = 3
 SPLAY_MAX = 300
-FAILURES = (kernel.Failed, sets.Invalid, OSError)
 
 
 def __virtual__():
     if __grains__.get("kernel", "Linux") != "Linux":
         return False, "nodewall needs Linux and nftables"
     return __virtualname__
+
+
+def _failures():
+    """
+    What ends in a sentence. Not a constant: Salt reloads the parts of a package after it has run this file, and classes
+    that were bound before are then none that the parts raise.
+    """
+    return kernel.Failed, sets.Invalid, OSError
 
 
 def _folder():
@@ -70,10 +78,29 @@ def _locked(test=False):
         yield folder
 
 
+def _impatient(**more):
+    """Options with which a master that is away is an error soon. Salt would sign in for ever unless it is detecting."""
+    return dict(__opts__, detect_mode=True, auth_timeout=MASTER_TIMEOUT, auth_tries=1, **more)
+
+
+def _fetcher(announced=None):
+    """_fetch for one run: once the master was away, it isn't asked again, for the lock is held meanwhile."""
+    away = []
+
+    def fetch(cluster):
+        try:
+            return away[0] if away else _fetch(cluster, announced)
+        except _Away as error:
+            away.append(str(error))
+            return away[0]
+
+    return fetch
+
+
 def _fetch(cluster, announced=None):
-    """(Version, members) of the set that the master publishes, or a sentence why not. Called with the lock held."""
+    """(Version, members) of the set that the master publishes, or a sentence why not; _Away. Called with the lock held."""
     problem = "the master can't be reached"
-    opts = dict(__opts__, request_channel_timeout=MASTER_TIMEOUT, request_channel_tries=MASTER_TRIES)
+    opts = _impatient(request_channel_timeout=MASTER_TIMEOUT, request_channel_tries=MASTER_TRIES)
     for attempt in range(FETCH_TRIES):
         if attempt:
             time.sleep(0.1 * attempt)
@@ -90,7 +117,7 @@ def _fetch(cluster, announced=None):
             continue
         except Exception as error:  # pylint: disable=broad-except
             log.debug("nodewall: fetching %s", cluster, exc_info=True)
-            return "cluster {}: the master can't be reached: {}".format(cluster, error)
+            raise _Away("the master can't be reached, what is applied stays: {}".format(error)) from None
         behind = announced and found[0].epoch == announced.epoch and found[0].generation < announced.generation
         if not behind or attempt == FETCH_TRIES - 1:
             return found
@@ -119,22 +146,23 @@ def update(cluster, have=None, deltas=None, splay=0, accept=False):
     if not sets.is_cluster(cluster):
         return _failed({"cluster": str(cluster)}, "{!r} can't be a cluster's name".format(cluster))
     header, chain = None, []
+    splay = min(splay, SPLAY_MAX) if type(splay) in (int, float) and splay > 0 else 0
     try:
         header = sets.version(have) if have else None
-        chain = [sets.delta(item) for item in deltas or []] if header else []
+        chain = [sets.delta(item) for item in deltas] if header and isinstance(deltas, list) else []
     except sets.Invalid as error:
         log.warning("nodewall: %s: what came with the job is refused (%s); fetching the set", cluster, error)
     try:
         with _locked() as folder:
             done = None if accept else converge.quick(folder, cluster, header, chain)
         if done is None:
-            time.sleep(random.uniform(0, min(float(splay), SPLAY_MAX)))
+            time.sleep(random.uniform(0, splay))
             with _locked() as folder:
                 done = None if accept else converge.quick(folder, cluster, header, chain)
-                done = done or converge.fetched(folder, cluster, lambda name: _fetch(name, header), accept)
+                done = done or converge.fetched(folder, cluster, _fetcher(header), accept)
     except cache.Locked as error:
         return _said({"result": "locked", "cluster": cluster, "comment": str(error)})
-    except FAILURES as error:
+    except _failures() as error:
         return _failed({"cluster": cluster}, str(error))
     return _said(done)
 
@@ -155,24 +183,57 @@ def apply_(test=False, accept=False, pillar=None):
         salt 'db*' nodewall.apply test=True
     """
     try:
-        ours, warning = None, None
-        try:
-            # Before the lock: a pillar that takes seconds to compile keeps no update waiting.
-            ours = rules.plain(_fresh_pillar() if pillar is None else pillar)
-        except _NoPillar as error:
-            warning = str(error)
+        # Before the lock: a pillar that takes seconds to compile keeps no update waiting.
+        config, warnings, refused = _rules(pillar)
         with _locked(test) as folder:
-            done = converge.repaired(folder, _fetch, test) if warning else _applied(folder, ours, test, accept)
-            done["warnings"] += [warning] if warning else []
+            if config:
+                done = converge.whole(folder, config, _fetcher(), test=test, accept=accept)
+            else:
+                done = converge.repaired(folder, _fetcher(), test)
+        done["warnings"] = warnings + done["warnings"]
+        if refused:
+            done.update(result="failed", comment="; ".join([refused] + ([done["comment"]] if done["comment"] else [])))
     except cache.Locked as error:
         return _said({"result": "locked", "comment": str(error)})
-    except FAILURES as error:
+    except _failures() as error:
         return _failed({}, str(error))
     return _said(done)
 
 
-class _NoPillar(Exception):
+class _Away(Exception):
     """The master couldn't be asked."""
+
+
+def _rules(pillar):
+    """
+    (the rules, or None if there are none to be taken; warnings; why they were refused, or None). Without rules the
+    ones that are applied go on, with new addresses and repaired: somebody's typo mustn't stop either.
+    """
+    try:
+        ours = rules.plain(_fresh_pillar() if pillar is None else pillar)
+    except _Away as error:
+        return None, [str(error)], None
+    except sets.Invalid as error:
+        return None, [], "{}; the rules that are applied stay".format(error)
+    if not isinstance(ours, dict):
+        said = "pillar key nodewall is a {}, not a mapping; the rules that are applied stay"
+        return None, [], said.format(type(ours).__name__)
+    warnings, problems = _sentences(ours.get("warnings")), _sentences(ours.get("errors"))
+    if not ours.get("rules") and not problems:
+        said = "pillar has no nodewall:rules; the rules that are applied stay (nodewall.clean takes them away)"
+        return None, warnings + [said], None
+    config = None
+    try:
+        config = rules.read(ours)
+    except sets.Invalid as error:
+        problems.append(str(error))
+    if problems:
+        return None, warnings, "; ".join(problems + ["the rules that are applied stay"])
+    return config, warnings, None
+
+
+def _sentences(value):
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)] if value else []
 
 
 def _fresh_pillar():
@@ -181,37 +242,17 @@ def _fresh_pillar():
     applied an hour ago, and a schedule that used it would take rules back.
     """
     try:
-        opts = dict(__opts__, request_channel_tries=1)
+        opts = _impatient(request_channel_tries=1)
         source = salt.pillar.get_pillar(opts, dict(__grains__), __opts__["id"], pillarenv=__opts__.get("pillarenv"))
         found = source.compile_pillar()
     except Exception as error:  # pylint: disable=broad-except
         log.debug("nodewall: pillar", exc_info=True)
-        raise _NoPillar("no pillar from the master, only drift was looked for: {}".format(error)) from None
+        raise _Away("no pillar from the master, the rules that are applied stay: {}".format(error)) from None
     if not isinstance(found, dict):
-        raise _NoPillar("no pillar from the master, only drift was looked for")
+        raise _Away("no pillar from the master, the rules that are applied stay")
     if found.get("_errors"):
         raise sets.Invalid("the pillar has errors, its rules may be incomplete: {}".format(rules.plain(found["_errors"])))
     return found.get("nodewall") or {}
-
-
-def _applied(folder, ours, test, accept):
-    if not isinstance(ours, dict):
-        raise sets.Invalid("pillar key nodewall is a {}, not a mapping".format(type(ours).__name__))
-    warnings = [str(item) for item in ours.get("warnings") or []]
-    problems = [str(item) for item in ours.get("errors") or []]
-    if not ours.get("rules") and not problems:
-        comment = "pillar has no nodewall:rules; what is applied stays (nodewall.clean takes it away)"
-        return {"result": "have", "comment": comment, "changes": {}, "clusters": {}, "warnings": warnings}
-    config = None
-    try:
-        config = rules.read(ours)
-    except sets.Invalid as error:
-        problems.append(str(error))
-    if problems:
-        raise sets.Invalid("; ".join(problems) + "; what is applied stays")
-    done = converge.whole(folder, config, _fetch, test=test, accept=accept)
-    done["warnings"] = warnings + done["warnings"]
-    return done
 
 
 def restore():
@@ -227,7 +268,7 @@ def restore():
             return _said(converge.repaired(folder, None, False))
     except cache.Locked as error:
         return _said({"result": "locked", "comment": str(error)})
-    except FAILURES as error:
+    except _failures() as error:
         return _failed({}, str(error))
 
 
@@ -249,7 +290,7 @@ def clean(test=False):
                 cache.forget(folder)
     except cache.Locked as error:
         return _said({"result": "locked", "comment": str(error)})
-    except FAILURES as error:
+    except _failures() as error:
         return _failed({}, str(error))
     removed = (["table " + kernel.FAMILY_TABLE] if present else []) + (["cache"] if remembered else [])
     return {"result": "applied" if removed else "have", "comment": "", "changes": {"removed": removed} if removed else {}}
@@ -268,7 +309,7 @@ def status():
             return converge.status(folder)
     except cache.Locked as error:
         return _said({"result": "locked", "comment": str(error)})
-    except FAILURES as error:
+    except _failures() as error:
         return _failed({}, str(error))
 
 
@@ -286,7 +327,7 @@ def addresses(source):
             return [sets.text(sets.record(source))]
         if not sets.is_cluster(name):
             raise sets.Invalid("{!r} can't be a cluster's name".format(name))
-        found = _fetch(name)
+        found = _fetcher()(name)
         if isinstance(found, str):
             kept = cache.load(_folder(), name)
             if kept is None:

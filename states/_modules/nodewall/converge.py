@@ -99,7 +99,8 @@ def fetched(folder, cluster, fetch, accept=False):
         return _answer("failed", cluster, plan.version, plan.comment)
     if plan.result == "conflict":
         return _answer("conflict", cluster, plan.version, plan.comment)
-    return _answer("fetched" if done["changed"] else "have", cluster, plan.version, done["comment"])
+    answer = _answer("fetched" if done["changed"] else "have", cluster, plan.version, done["comment"])
+    return dict(answer, warnings=done["warnings"]) if done["warnings"] else answer
 
 
 def repaired(folder, fetch, test):
@@ -118,18 +119,18 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
     table, saved = kernel.read(), cache.load_rules(folder) or {}
     fetch = rebuilding if rebuilding and table is None else fetch
     previous = _effective(saved)
-    names = set(rules.clusters(config)) if config else set(table.markers if table else ())
+    names = _concerned(config, previous) if config else set(table.markers if table else ())
     plans, kept = {}, {}
     for name in sorted(names):
         kept[name] = cache.load(folder, name)
         marker = table.markers.get(name) if table else None
         in_kernel = table.members.get(name) if table else None
         plans[name] = protocol.plan(marker, in_kernel, kept[name], fetch(name), accept)
-    target = _target(config, plans, previous, table)
+    target = _target(config, plans, previous, saved.get("guarded") or [])
     script, changes, rebuilt = _script(target, plans, table, saved)
     done = {
         "result": "applied" if script else "have",
-        "comment": _comment(changes),
+        "comment": _comment(changes) or ("only the version moved, no address did" if script else ""),
         "changes": changes,
         "clusters": {name: _public(plan) for name, plan in plans.items() if plan.version},
         "warnings": ["cluster {}: {}".format(name, p.comment) if p.result == "conflict" else p.comment
@@ -137,12 +138,40 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         "plans": plans,
         "changed": bool(script),
     }
-    if script and not test:
-        kernel.run(script)
     if not test:
+        _run(script, target, plans)
         done["warnings"] += _keep(lambda: _save(folder, config, target, plans, kept, saved, rebuilt))
     _incomplete(done, target, plans)
     return done
+
+
+def _concerned(config, previous):
+    """
+    The clusters that the rules name, and those that the former version of one of them names: should a rule have to wait,
+    the former one goes on, and must not go on with old addresses.
+    """
+    former = {name: previous[name] for name in set(previous) & set(config["rules"])}
+    return set(rules.clusters(config)) | set(rules.clusters({"rules": former}))
+
+
+def _run(script, target, plans):
+    """
+    What nft can't do by single elements (a network in place of one that overlaps it) or what doesn't fit what was just
+    read is done by making the table anew; still one transaction, and the same result.
+    """
+    try:
+        if script:
+            kernel.run(script)
+    except kernel.Failed as error:
+        anew = "" if target["segments"] is None else _anew(target, plans)
+        if anew in ("", script):
+            raise
+        log.info("nodewall: %s; making the table anew", error)
+        kernel.run(anew)
+
+
+def _anew(target, plans):
+    return kernel.whole({name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}, target["segments"])
 
 
 def _incomplete(done, target, plans):
@@ -156,21 +185,20 @@ def _incomplete(done, target, plans):
         )
 
 
-def _target(config, plans, previous, table):
+def _target(config, plans, previous, guarded):
+    """What the table shall be; takes out of ``plans`` the clusters that no rule needs after all."""
     missing = [name for name, plan in plans.items() if plan.version is None]
     if config is None:
-        return {"segments": None, "effective": None, "left_out": [], "print": None}
-    segments, effective, left_out = rules.compile(config, missing, previous)
-    # A rule that waits may go on in its former version, with clusters that only this one names.
-    former = set(rules.clusters({"rules": effective})) - set(plans)
-    for name in former:
-        marker = table.markers.get(name) if table else None
-        plans[name] = protocol.plan(marker, table.members.get(name) if table else None, None, None)
+        return {"segments": None, "effective": None, "left_out": [], "guarded": [], "print": None}
+    segments, effective, left_out = rules.compile(config, missing, previous, guarded)
+    for name in set(plans) - set(rules.clusters(config)) - set(rules.clusters({"rules": effective})):
+        del plans[name]
     bare = kernel.whole({name: (None, {}) for name in plans}, segments)
     return {
         "segments": segments,
         "effective": effective,
         "left_out": left_out,
+        "guarded": rules.guarded_by(segments),
         "print": hashlib.sha256(bare.encode()).hexdigest(),
     }
 
@@ -193,8 +221,10 @@ def _script(target, plans, table, saved):
         if added or removed:
             labels = table.members.get(name, {}) if table else {}
             changes.setdefault("clusters", {})[name] = _shown(added, {rec: labels.get(rec, "") for rec in removed})
-            if marker and not moved and plan.result != "conflict":
+            if marker and not moved and plan.result in ("have", "kept"):
                 changes["drift"] = "members of {} were changed by somebody else".format(name)
+        if intact and marker is None and plan.result in ("have", "kept") and plan.version is not None:
+            changes["drift"] = "the version of {} was taken away by somebody else".format(name)
         if intact and plan.version is not None and (added or removed or moved):
             parts.append(kernel.change(name, marker, plan.version, added, removed))
     if table:
@@ -204,8 +234,7 @@ def _script(target, plans, table, saved):
         return "".join(parts), changes, False
     if target["print"] is None:
         raise kernel.Failed("the table isn't whole, and the rules that made it are not known; run nodewall.apply")
-    clusters = {name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}
-    return kernel.whole(clusters, target["segments"]), changes, True
+    return _anew(target, plans), changes, True
 
 
 def _rule_changes(changes, saved, target, table):
@@ -214,7 +243,7 @@ def _rule_changes(changes, saved, target, table):
         if before:
             changes["drift"] = "the table was gone"
         before = {}
-    elif saved.get("print") == target["print"] and saved.get("shape") != table.shape:
+    elif table.strange or saved.get("print") == target["print"] and saved.get("shape") != table.shape:
         changes["drift"] = "the table was changed by somebody else"
     found = {
         "added": sorted(set(after) - set(before)),
@@ -264,7 +293,8 @@ def _save(folder, config, target, plans, kept, saved, rebuilt):
             cache.save(folder, name, cache.Kept(plan.version, plan.members, plan.extras))
     if config is None:
         return
-    value = {"config": config, "effective": target["effective"], "print": target["print"], "shape": saved.get("shape")}
+    value = {key: target[key] for key in ("effective", "guarded", "print")}
+    value.update(config=config, shape=saved.get("shape"))
     if rebuilt or value["shape"] is None:
         value["shape"] = kernel.shape()
     if dict(value, v=1) != saved:

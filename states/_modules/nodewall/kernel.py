@@ -12,6 +12,7 @@ names and cleaned labels; no other table is ever touched or listed.
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -45,6 +46,7 @@ def _nft(arguments, script=None):
             stderr=subprocess.PIPE,
             timeout=TIMEOUT,
             check=False,
+            env=dict(os.environ, LC_ALL="C"),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed("nft: {}".format(error)) from None
@@ -66,13 +68,20 @@ def _list(what):
         if "No such file or directory" in error:
             return None
         raise Failed("nft can't list {}: {}".format(" ".join(what), " ".join(error.split())[:300]))
-    return json.loads(output)["nftables"]
+    return _listing(output)
+
+
+def _listing(output):
+    try:
+        return json.loads(output)["nftables"]
+    except (ValueError, KeyError, TypeError):
+        raise Failed("nft's listing is no JSON") from None
 
 
 def markers():
     """{cluster: Version} of the marker set, or None without a table. The cheap look: one small listing."""
     found = _list(["set"] + FAMILY_TABLE.split() + [MARKERS])
-    return None if found is None else _markers(next(item["set"] for item in found if "set" in item))
+    return None if found is None else _markers(next((item["set"] for item in found if "set" in item), {}))
 
 
 def _markers(listed):
@@ -134,8 +143,9 @@ class Table:
         self.shape = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
 
     def _take(self, body):
-        cluster, _, suffix = body["name"].partition("-")[2].rpartition("-")
-        if suffix not in SUFFIXES:
+        prefix, _, rest = body["name"].partition("-")
+        cluster, _, suffix = rest.rpartition("-")
+        if prefix != "cluster" or suffix not in SUFFIXES:
             return
         found = self.members.setdefault(cluster, {})
         for element in body.get("elem", []):
@@ -284,4 +294,4 @@ def shape():
     code, output, error = _nft(["-j", "-t", "list", "table"] + FAMILY_TABLE.split())
     if code:
         raise Failed("nft can't list the table: {}".format(" ".join(error.split())[:300]))
-    return Table(json.loads(output)["nftables"]).shape
+    return Table(_listing(output)).shape

@@ -32,7 +32,7 @@ def plan(marker, in_kernel, kept, fetched, accept=False):
     (Version, members), or a sentence why there is none, or None if nobody asked. ``accept``: an operator takes the
     master's set whatever it takes away.
     """
-    if kept is not None and marker is not None and not _same(kept.version, marker):
+    if kept is not None and marker is not None and not (_same(kept.version, marker) or _set_back(kept.version, marker)):
         kept = None
     held = kept.version if kept else marker
     extras = kept.extras if kept else cache.NO_EXTRAS
@@ -65,6 +65,14 @@ def plan(marker, in_kernel, kept, fetched, accept=False):
         comment += "; only its additions were taken. `nodewall.apply accept=True` takes it as it is"
         return Plan(held, members, cache.Extras(rv, added), "conflict", comment)
     return Plan(held, members, extras, "have", "")
+
+
+def _set_back(kept, marker):
+    """
+    The disk is written after the kernel. If it is ahead all the same, somebody loaded an old dump of the table, as
+    Debian's nftables.service does with /etc/nftables.conf.
+    """
+    return kept.epoch == marker.epoch and kept.generation > marker.generation
 
 
 def _same(one, other):

@@ -48,6 +48,8 @@ def read(pillar):
         raise sets.Invalid("rules are a mapping of names to rules")
     for name, rule in source.items():
         try:
+            if str(name) in rules:
+                raise sets.Invalid("its name is there twice")
             rules[str(name)] = _rule(name, rule, mode)
         except sets.Invalid as error:
             problems.append("rule {}: {}".format(name, error))
@@ -154,6 +156,11 @@ def _of_kind(rule, kind):
     return [source[kind] for source in rule["from"] if isinstance(source, dict) and kind in source]
 
 
+def guarded_by(segments):
+    """[[proto, low, high], …] of the segments."""
+    return [[segment["proto"], segment["low"], segment["high"]] for segment in segments]
+
+
 def spans(rule):
     """[(proto, low, high), …] of a rule; none if it only names sets."""
     found = []
@@ -163,14 +170,15 @@ def spans(rule):
     return found
 
 
-def compile(config, missing=(), previous=None):  # pylint: disable=redefined-builtin
+def compile(config, missing=(), previous=None, guarded=()):  # pylint: disable=redefined-builtin
     """
     (segments, effective rules, left out): disjoint segments sorted by (proto, low), the rules that they are made of, and
     the names of the rules that wait.
 
     A rule that names a cluster in ``missing`` (never synced) would refuse nodes that get in today. It waits: its former
     version, if ``previous`` (the effective rules last installed) has one, stays, and every port that it names is left
-    as open as it is. Unless it says ``closed``.
+    as open as it is: judged where ``guarded`` (spans of the segments last installed) has it, and nowhere else. Unless it
+    says ``closed``.
     """
     if config["mode"] == "set-only":
         return [], dict(config["rules"]), []
@@ -184,7 +192,7 @@ def compile(config, missing=(), previous=None):  # pylint: disable=redefined-bui
         if name in previous and not missing.intersection(_of_kind(previous[name], "kubernetes")):
             effective[name] = previous[name]
     waiting = [span for name in left_out for span in spans(config["rules"][name])]
-    guarded = [span for rule in previous.values() for span in spans(rule)]
+    guarded = [tuple(span) for span in guarded]
     segments = []
     for proto in PROTOCOLS:
         segments += _segments(proto, effective, waiting, guarded)
