@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cluster - one cluster's way from the API server to the bus: source → policy → store → announcement → followup.
+ *
+ * Owns all of it; shares loop, connections, bus and state directory with the others. Whatever is wrong with one cluster
+ * stays its own.
+ */
+#pragma once
+
+#include "health.h"
+#include "nodewall/bus.h"
+#include "nodewall/config.h"
+#include "nodewall/followup.h"
+#include "nodewall/http.h"
+#include "nodewall/inventory.h"
+#include "nodewall/json.h"
+#include "nodewall/store.h"
+#include "nodewall/watch.h"
+
+/* The engine's; outlives every cluster. */
+struct cluster_shared {
+    uv_loop_t *loop;
+    struct http *http;
+    struct bus *bus;
+    struct state_dir *state_dir;
+    size_t n_alive;                     /* clusters whose memory is not given back yet */
+};
+
+struct cluster;
+/* `config` must stay until cluster_reload gives another or the cluster is freed. -errno: its store cannot be opened. A kubeconfig
+ * that is no good is no failure: it is logged, shown, and tried again. */
+int cluster_new(struct cluster **ret, struct cluster_shared *shared, const struct cluster_config *config);
+/* Stops at once; a write under way is finished and memory goes when the loop has run the closing callbacks. */
+struct cluster *cluster_free(struct cluster *cluster);
+DEFINE_CLEANUP(struct cluster, cluster_free)
+
+void cluster_reload(struct cluster *cluster, const struct cluster_config *config);
+const char *cluster_name(const struct cluster *cluster);
+
+/* From the bus. `data` was decoded because followup_wants the tag. */
+void cluster_observe(struct cluster *cluster, const char *tag, size_t tag_size, json_object *data);
+void cluster_delivered(struct cluster *cluster, const char *id);
+/* Every few seconds: what no event tells (staleness, the roster's directory). */
+void cluster_tick(struct cluster *cluster);
+
+/* What status and metrics tell. */
+struct cluster_report {
+    enum health_state state;
+    const char *detail;
+    const char *server;                 /* "" while misconfigured */
+    const struct set *set;              /* NULL: never synced */
+    const char *epoch;
+    struct inventory_stats inventory;
+    struct watch_stats watch;
+    struct policy_hold hold;
+    size_t in_grace, over_limit;
+    struct followup_summary minions;
+    uint64_t publications, write_failures, node_events_cut;
+    char refusals[512];
+};
+void cluster_report(struct cluster *cluster, struct cluster_report *ret);
+int cluster_minions(struct cluster *cluster, json_object **ret);

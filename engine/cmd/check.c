@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nodewall check - tries each thing that the engine needs, on its own, and says what is wrong with it and the way out.
+ *
+ * Works from the files towards Salt: configuration, state directory, and for each cluster kubeconfig, credentials, list and
+ * watch; then the bus (an event there and back) and Salt's snippet. Changes nothing; the event it fires is
+ * nodewall/check, on which nobody acts.
+ */
+#include "cmd/cmd.h"
+
+#include "bus_setup.h"
+#include "cmd/salt_snippet.h"
+#include "nodewall/decode.h"
+#include "nodewall/json.h"
+#include "nodewall/kube_client.h"
+#include "nodewall/status.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { TRY = 10000, BODY = 16 * 1024 * 1024 };
+
+struct check {
+    uv_loop_t loop;
+    struct http *http;
+    struct config *config;
+    json_object *results;           /* with -o json; else NULL */
+    unsigned failed, warned;
+};
+
+enum verdict { GOOD, WARNING, BAD };
+
+static void say(struct check *check, enum verdict verdict, const char *what, const char *text, const char *hint) {
+    static const char *const words[] = {"ok", "warning", "failed"};
+    json_object *result;
+
+    check->failed += verdict == BAD;
+    check->warned += verdict == WARNING;
+    if (!check->results) {
+        printf("%-8s %-22s %s%s%s%s\n", words[verdict], what, text, hint && hint[0] ? " (" : "", hint ? hint : "",
+               hint && hint[0] ? ")" : "");
+        fflush(stdout);
+        return;
+    }
+    result = json_object_new_object();
+    json_object_object_add(result, "what", json_object_new_string(what));
+    json_object_object_add(result, "verdict", json_object_new_string(words[verdict]));
+    json_object_object_add(result, "text", json_object_new_string(text));
+    json_object_object_add(result, "hint", json_object_new_string(hint ? hint : ""));
+    json_object_array_add(check->results, result);
+}
+
+static void say_problem(struct check *check, const char *what, const struct problem *problem) {
+    char text[1000];
+
+    snprintf(text, sizeof(text), "%s%s%s", problem->where, problem->where[0] ? ": " : "", problem->what);
+    say(check, BAD, what, text, problem->hint);
+}
+
+/* ---- the API server ---- */
+
+struct attempt {
+    struct kube_request *request;
+    bool done;
+    unsigned status;
+    char type[80], text[700];
+    char *body;
+    size_t size;
+};
+
+static void on_headers(struct kube_request *request, const struct http_response *response, void *userdata) {
+    struct attempt *attempt = userdata;
+
+    (void)request;
+    attempt->status = response->status;
+    snprintf(attempt->type, sizeof(attempt->type), "%s", response->content_type);
+}
+
+static void on_data(struct kube_request *request, const char *data, size_t size, void *userdata) {
+    struct attempt *attempt = userdata;
+    char *body = realloc(attempt->body, attempt->size + size + 1);
+
+    (void)request;
+    if (!body)
+        return;
+    memcpy(body + attempt->size, data, size);
+    attempt->body = body;
+    attempt->size += size;
+    body[attempt->size] = '\0';
+}
+
+static void on_end(struct kube_request *request, const struct http_end *end, void *userdata) {
+    struct attempt *attempt = userdata;
+
+    (void)request;
+    attempt->done = true;
+    snprintf(attempt->text, sizeof(attempt->text), "%s", end->text);
+}
+
+static int get(struct check *check, struct kube_client *client, const char *path, struct attempt *ret) {
+    static const struct kube_callbacks callbacks = {on_headers, on_data, on_end};
+    const struct kube_options options = {.deadline = TRY, .limit = BODY, .fresh = true};
+    int r = kube_client_get(&ret->request, client, path, &options, &callbacks, ret);
+
+    if (r < 0)
+        return r;
+    while (!ret->done)
+        uv_run(&check->loop, UV_RUN_ONCE);
+    kube_request_free(ret->request);
+    return 0;
+}
+
+/* What the server's own words add: "nodes is forbidden: User …". */
+static void add_message(char *text, size_t size, const struct attempt *attempt) {
+    struct kube_status status;
+    size_t used = strlen(text);
+
+    if (attempt->body && decode_status(&status, attempt->body, attempt->size) == 0 && status.message[0])
+        snprintf(text + used, size - used, "; it says: %s", status.message);
+}
+
+static bool try_path(struct check *check, const char *what, struct kube_client *client, const char *path, char *body_text,
+                     size_t body_size) {
+    struct attempt attempt = {0};
+    char text[1400];
+    bool good = false;
+    int r = get(check, client, path, &attempt);
+
+    if (r < 0) {
+        say(check, BAD, what, strerror(-r), NULL);
+    } else if (attempt.status == 0) {
+        say(check, BAD, what, attempt.text, NULL);
+    } else if (attempt.status != 200) {
+        kube_client_explain(client, attempt.status, text, sizeof(text));
+        add_message(text, sizeof(text), &attempt);
+        say(check, BAD, what, text, NULL);
+    } else if (strncmp(attempt.type, "application/json", 16)) {
+        snprintf(text, sizeof(text), "%s answers 200 with '%s' instead of JSON: is it an API server, or a proxy's page?",
+                 kube_client_endpoint(client)->server, attempt.type);
+        say(check, BAD, what, text, NULL);
+    } else {
+        good = true;
+        snprintf(body_text, body_size, "%s", attempt.body ? attempt.body : "");
+    }
+    free(attempt.body);
+    return good;
+}
+
+static void percent_encode(char *buffer, size_t size, const char *text) {
+    size_t used = 0;
+
+    for (const unsigned char *c = (const unsigned char *)text; *c && used + 4 < size; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("-._~", *c);
+
+        used += (size_t)snprintf(buffer + used, size - used, plain ? "%c" : "%%%02X", *c);
+    }
+    buffer[used] = '\0';
+}
+
+static void check_api(struct check *check, const struct cluster_config *config, struct kube_client *client) {
+    char what[96], path[8192], selector[6144] = "", body[64], text[512];
+    const struct endpoint *endpoint = kube_client_endpoint(client);
+
+    percent_encode(selector, sizeof(selector), config->node_selector ? config->node_selector : "");
+    snprintf(what, sizeof(what), "%s: list", config->name);
+    snprintf(path, sizeof(path), "/api/v1/nodes?limit=1%s%s", selector[0] ? "&labelSelector=" : "", selector);
+    if (!try_path(check, what, client, path, body, sizeof(body)))
+        return;
+    snprintf(text, sizeof(text), "%s lets us list nodes", endpoint->server);
+    say(check, GOOD, what, text, NULL);
+    snprintf(what, sizeof(what), "%s: watch", config->name);
+    snprintf(path, sizeof(path), "/api/v1/nodes?watch=1&timeoutSeconds=1%s%s", selector[0] ? "&labelSelector=" : "",
+             selector);
+    if (try_path(check, what, client, path, body, sizeof(body)))
+        say(check, GOOD, what, "and to watch them", NULL);
+}
+
+static void check_cluster(struct check *check, const struct cluster_config *config) {
+    CLEANUP(kube_client_freep) struct kube_client *client = NULL;
+    CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
+    struct problem problem = {0};
+    char what[96];
+    int r = cluster_endpoint(&endpoint, config, &problem);
+
+    snprintf(what, sizeof(what), "%s: credentials", config->name);
+    if (r == 0 && endpoint->plain)
+        say(check, WARNING, what, "the API server is asked without TLS", "only for tests: the token can be read");
+    if (r == 0 && endpoint->insecure)
+        say(check, WARNING, what, "the API server's certificate is not checked",
+            "take insecure-skip-tls-verify out and give certificate-authority");
+    if (r == 0)
+        r = kube_client_new(&client, check->http, endpoint);
+    if (r == 0) {
+        (void)TAKE_PTR(endpoint);
+        r = kube_client_check(client, &problem);
+    }
+    if (r < 0) {
+        if (r != -EINVAL)
+            problem_set(&problem, config->where, NULL, "%s", strerror(-r));
+        say_problem(check, what, &problem);
+        return;
+    }
+    say(check, GOOD, what, kube_client_endpoint(client)->origin, NULL);
+    check_api(check, config, client);
+}
+
+/* ---- Salt ---- */
+
+static void on_echo(void *userdata, const char *tag, const char *id) {
+    (void)tag;
+    (void)id;
+    *(bool *)userdata = true;
+}
+
+static void on_timeout(uv_timer_t *timer) {
+    *(bool *)timer->data = true;
+}
+
+static void check_bus(struct check *check) {
+    static const struct bus_handler handler = {.on_delivered = on_echo};
+    CLEANUP(json_putp) json_object *data = json_object_new_object();
+    struct bus_options options;
+    struct bus *bus = NULL;
+    bool echoed = false, over = false;
+    char text[700];
+    uv_timer_t timer;
+    int r;
+
+    bus_setup(&options, check->config, NULL);
+    uv_timer_init(&check->loop, &timer);
+    timer.data = &over;
+    uv_timer_start(&timer, on_timeout, TRY / 2, 0);
+    r = bus_new(&bus, &check->loop, &options, &handler, &echoed);
+    if (r == 0)
+        r = bus_publish(bus, OUTBOX_EVENT, "check", "nodewall/check", data, NULL, NULL);
+    while (r == 0 && !echoed && !over)
+        uv_run(&check->loop, UV_RUN_ONCE);
+    if (echoed) {
+        snprintf(text, sizeof(text), "an event went there and came back (%s, framing %s)",
+                 options.tcp ? "tcp" : options.sock_dir, bus_framing_name(bus_stats(bus).write));
+        say(check, GOOD, "Salt's bus", text, NULL);
+    } else {
+        snprintf(text, sizeof(text), "no event came back within %d s: %s", TRY / 2000,
+                 r < 0 ? strerror(-r) : bus_detail(bus)[0] ? bus_detail(bus) : options.sock_dir);
+        say(check, BAD, "Salt's bus", text, "is salt-master running here, and may this user write to its sockets?");
+    }
+    bus_free(bus);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&check->loop, UV_RUN_NOWAIT);
+}
+
+static void check_snippet(struct check *check, const char *dir) {
+    struct snippet snippet;
+    int r = snippet_read(&snippet, dir, check->config->state_dir);
+    char text[400];
+
+    if (r < 0) {
+        snprintf(text, sizeof(text), "%s: %s", dir, r == -ENOENT ? "there is no Salt configuration here" : strerror(-r));
+        say(check, BAD, "Salt's snippet", text, "run this on the salt-master, or name the directory as an argument");
+        return;
+    }
+    if (snippet.unread[0])
+        say(check, WARNING, "Salt's snippet", snippet.unread, "what stands there was not looked at");
+    for (int i = 0; i < SNIPPET_MAX; i++)
+        say(check, snippet.found[i] ? GOOD : BAD, "Salt's snippet", snippet_need_text((enum snippet_need)i),
+            snippet.found[i] ? NULL : "copy zz-nodewall.conf to master.d and restart salt-master");
+}
+
+static void check_engine(struct check *check) {
+    CLEANUP(cleanup_free) char *path = NULL, *answer = NULL;
+    size_t size;
+    int r;
+
+    if (asprintf(&path, "%s/status.sock", check->config->state_dir) < 0)
+        return;
+    r = status_get(&answer, &size, path, "/status", TRY / 2);
+    if (r == 0)
+        say(check, GOOD, "engine", "runs; 'nodewall status' tells more", NULL);
+    else
+        say(check, WARNING, "engine", "does not run", "salt-master starts it; its log says why it does not");
+}
+
+static void check_state_dir(struct check *check) {
+    struct stat st;
+    char text[400];
+
+    if (stat(check->config->state_dir, &st) < 0) {
+        snprintf(text, sizeof(text), "%s: %s", check->config->state_dir, strerror(errno));
+        say(check, errno == ENOENT ? WARNING : BAD, "state directory", text, "the engine makes it when it starts");
+        return;
+    }
+    if (!S_ISDIR(st.st_mode) || (st.st_mode & 022)) {
+        snprintf(text, sizeof(text), "%s is %s", check->config->state_dir,
+                 S_ISDIR(st.st_mode) ? "writable for others" : "no directory");
+        say(check, BAD, "state directory", text, "the engine refuses it: chmod 0750");
+        return;
+    }
+    say(check, GOOD, "state directory", check->config->state_dir, NULL);
+}
+
+static int check_main(const struct options *options) {
+    struct check check = {.results = options->json ? json_object_new_array() : NULL};
+    struct problem problem = {0};
+    int r = config_load(&check.config, options->config, &problem);
+
+    if (r < 0) {
+        if (r != -EINVAL)
+            problem_set(&problem, options->config, NULL, "%s", strerror(-r));
+        say_problem(&check, "configuration", &problem);
+    } else {
+        say(&check, GOOD, "configuration", check.config->path, NULL);
+        uv_loop_init(&check.loop);
+        r = http_new(&check.http, &check.loop);
+        if (r < 0)
+            return fail_errno(r, "cannot begin");
+        check_state_dir(&check);
+        for (size_t i = 0; i < check.config->n_clusters; i++)
+            check_cluster(&check, check.config->clusters[i]);
+        check_bus(&check);
+        check_snippet(&check, options->n_arguments ? options->arguments[0] : "/etc/salt");
+        check_engine(&check);
+        check.http = http_free(check.http);
+        uv_run(&check.loop, UV_RUN_DEFAULT);
+        uv_loop_close(&check.loop);
+        config_free(check.config);
+    }
+    if (check.results) {
+        puts(json_object_to_json_string_ext(check.results, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(check.results);
+    } else {
+        printf("\n%u failed, %u warning%s\n", check.failed, check.warned, check.warned == 1 ? "" : "s");
+    }
+    return check.failed ? EXIT_FAILED : 0;
+}
+
+const struct command command_check = {
+    .name = "check",
+    .summary = "try everything that the engine needs, and say what is wrong",
+    .synopsis = "[OPTIONS] [SALT_CONFIG_DIR]",
+    .help = "Tries the configuration, the state directory, each cluster's credentials and permissions, Salt's bus\n"
+            "and Salt's configuration (in /etc/salt, or the directory given), each on its own, and says what is\n"
+            "wrong and the way out. Changes nothing. Run it as the user of salt-master.\n"
+            "Exit code 1 if anything failed; warnings alone are 0.\n",
+    .options = "o",
+    .least = 0,
+    .most = 1,
+    .main = check_main,
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cmd - what the subcommands share: options, exit codes, how a problem is told.
+ * Results go to stdout, progress and problems to stderr.
+ */
+#pragma once
+
+#include "nodewall/base.h"
+
+#define DEFAULT_CONFIG "/etc/nodewall/nodewall.yaml"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+    const char *config;     /* -c */
+    bool config_given;
+    bool json;              /* -o json */
+    bool verbose;           /* -v */
+    int salt_fd;            /* run: the sealed memfd from Salt's engine; -1: standing alone */
+    unsigned long count;    /* watch: end after so many changes; 0: never */
+    msec timeout;           /* watch, fire: end after; MSEC_NEVER */
+    char **arguments;       /* what is left, NULL-terminated */
+    int n_arguments;
+};
+
+struct command {
+    const char *name;
+    const char *summary;    /* one line for the list */
+    const char *synopsis;   /* behind "nodewall NAME" */
+    const char *help;       /* paragraphs, ending in a newline */
+    const char *options;    /* short options besides -h and -c that it takes: o v S(--salt-fd) n t */
+    int least, most;        /* number of arguments */
+    int (*main)(const struct options *options);
+};
+
+extern const struct command command_run, command_nodes, command_watch, command_status, command_check, command_fire;
+
+/* Parses, answers --help, checks the number of arguments, runs. Returns the exit code. */
+int command_main(const struct command *command, int argc, char **argv);
+
+/* "nodewall NAME: sentence" on stderr; returns EXIT_FAILED. */
+int fail(const struct problem *problem);
+int fail_errno(int error, const char *format, ...) PRINTF(2, 3);

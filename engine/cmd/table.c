@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Table - keeps the cells until all are known, then prints them in line.
+ *
+ * Cells hold node names and texts of API servers: what could move a terminal's cursor is replaced here, once.
+ */
+#include "cmd/table.h"
+
+#include <string.h>
+
+void table_done(struct table *table) {
+    for (size_t i = 0; i < table->n_cells; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    *table = (struct table){0};
+}
+
+void table_cell(struct table *table, const char *format, ...) {
+    char **cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    if (!cells || vasprintf(&text, format, arguments) < 0) {
+        fputs("nodewall: out of memory\n", stderr);
+        exit(1);
+    }
+    va_end(arguments);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    table->cells = cells;
+    cells[table->n_cells++] = text;
+}
+
+void table_print(const struct table *table, FILE *out) {
+    for (size_t i = 0; i < table->n_cells; i++) {
+        size_t column = i % table->n_columns, width = 0;
+
+        if (column + 1 == table->n_columns) {
+            fprintf(out, "%s\n", table->cells[i]);
+            continue;
+        }
+        for (size_t j = column; j < table->n_cells; j += table->n_columns)
+            width = MAX(width, strlen(table->cells[j]));
+        fprintf(out, "%-*s  ", (int)width, table->cells[i]);
+    }
+}

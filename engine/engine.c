@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Engine - wires the modules to one loop: clusters on the left, the bus on the right, and what a person or a service
+ * manager asks of a daemon: signals, status, readiness.
+ *
+ * Keeps: one thread; nothing on the right blocks the left. A configuration is taken whole or not at all, and a bad new one
+ * changes nothing but a line in the log and in /status.
+ * Owns: the loop and all that hangs on it. On the way out the clusters go first, so that no callback meets a bus that is gone;
+ * a write under way is finished by the last turns of the loop.
+ */
+#include "engine.h"
+
+#include "cluster.h"
+#include "nodewall/log.h"
+#include "nodewall/pack.h"
+#include "nodewall/status.h"
+#include "report.h"
+
+#include <signal.h>
+#include <string.h>
+
+enum { TICK = 5000 };       /* ms: staleness, the minions' index */
+
+struct engine {
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t tick, watchdog;
+    struct config *config;
+    struct cluster_shared shared;       /* http, bus, state directory */
+    struct cluster **clusters;          /* by name */
+    size_t n_clusters;
+    struct status *status;
+    msec started;
+    char config_problem[1400];
+};
+
+/* ---- clusters ---- */
+
+static int add_cluster(struct engine *engine, const struct cluster_config *config) {
+    struct cluster **clusters = reallocarray(engine->clusters, engine->n_clusters + 1, sizeof(*clusters));
+    int r;
+
+    if (!clusters)
+        return -ENOMEM;
+    engine->clusters = clusters;
+    r = cluster_new(&clusters[engine->n_clusters], &engine->shared, config);
+    if (r < 0) {
+        log_error("%s: its store cannot be opened: %s; the other clusters go on", config->name, strerror(-r));
+        return r;
+    }
+    engine->n_clusters++;
+    return 0;
+}
+
+static struct cluster *take_cluster(struct cluster **clusters, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (clusters[i] && !strcmp(cluster_name(clusters[i]), name))
+            return TAKE_PTR(clusters[i]);
+    return NULL;
+}
+
+/* Clusters follow the configuration: those that stay keep their store, those that are gone leave theirs on disk. */
+static void follow_config(struct engine *engine, struct config *config) {
+    struct cluster **old = TAKE_PTR(engine->clusters);
+    size_t n_old = engine->n_clusters;
+
+    engine->n_clusters = 0;
+    for (size_t i = 0; i < config->n_clusters; i++) {
+        struct cluster *cluster = take_cluster(old, n_old, config->clusters[i]->name);
+        struct cluster **clusters;
+
+        if (!cluster) {
+            (void)add_cluster(engine, config->clusters[i]);
+            continue;
+        }
+        cluster_reload(cluster, config->clusters[i]);
+        clusters = reallocarray(engine->clusters, engine->n_clusters + 1, sizeof(*clusters));
+        if (!clusters) {
+            cluster_free(cluster);
+            continue;
+        }
+        engine->clusters = clusters;
+        clusters[engine->n_clusters++] = cluster;
+    }
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i]) {
+            log_info("%s: no longer configured; its set stays as it is on the minions", cluster_name(old[i]));
+            cluster_free(old[i]);
+        }
+    free(old);
+    config_free(engine->config);
+    engine->config = config;
+}
+
+static bool needs_restart(const struct config *a, const struct config *b) {
+    return strcmp(a->state_dir, b->state_dir) || strcmp(a->bus.sock_dir, b->bus.sock_dir) ||
+           a->bus.ipc_mode != b->bus.ipc_mode || a->bus.framing != b->bus.framing ||
+           a->bus.pub_port != b->bus.pub_port || a->bus.pull_port != b->bus.pull_port ||
+           a->metrics_port != b->metrics_port || !a->metrics_host != !b->metrics_host ||
+           (a->metrics_host && strcmp(a->metrics_host, b->metrics_host));
+}
+
+static void reload(struct engine *engine) {
+    struct config *config = NULL;
+    struct problem problem = {0};
+    int r = config_load(&config, engine->config->path, &problem);
+
+    if (r < 0) {
+        if (r != -EINVAL)
+            problem_set(&problem, engine->config->path, NULL, "%s", strerror(-r));
+        problem_format(&problem, engine->config_problem, sizeof(engine->config_problem));
+        log_error("the new configuration is refused, the old one goes on: %s", engine->config_problem);
+        return;
+    }
+    engine->config_problem[0] = '\0';
+    if (needs_restart(engine->config, config))
+        log_warning("state_dir, bus and metrics change only with a restart; the rest of %s is taken now", config->path);
+    follow_config(engine, config);
+    log_info("read %s again: %zu cluster%s", config->path, engine->n_clusters, engine->n_clusters == 1 ? "" : "s");
+}
+
+/* ---- bus ---- */
+
+static void on_message(void *userdata, const struct bus_message *message) {
+    struct engine *engine = userdata;
+    CLEANUP(json_putp) json_object *data = NULL;
+
+    if (!followup_wants(message->tag, message->tag_size) ||
+        unpack_data(&data, message->data, message->data_size) < 0)
+        return;
+    for (size_t i = 0; i < engine->n_clusters; i++)
+        cluster_observe(engine->clusters[i], message->tag, message->tag_size, data);
+}
+
+static void on_delivered(void *userdata, const char *tag, const char *id) {
+    struct engine *engine = userdata;
+
+    (void)tag;
+    for (size_t i = 0; i < engine->n_clusters; i++)
+        cluster_delivered(engine->clusters[i], id);
+}
+
+static void on_bus_state(void *userdata, enum bus_state state, const char *detail) {
+    struct engine *engine = userdata;
+
+    if (state == BUS_CONNECTED)
+        log_info("Salt's bus carries events");
+    else if (state == BUS_WAITING)
+        log_warning("Salt's bus is away: %s; what there is to say is said when it is back", detail);
+    for (size_t i = 0; state == BUS_CONNECTED && i < engine->n_clusters; i++)
+        cluster_tick(engine->clusters[i]);
+}
+
+/* ---- status ---- */
+
+static struct report report_of(const struct engine *engine) {
+    return (struct report){
+        .bus = engine->shared.bus,
+        .clusters = engine->clusters,
+        .n_clusters = engine->n_clusters,
+        .started = engine->started,
+        .config = engine->config->path,
+        .config_problem = engine->config_problem,
+    };
+}
+
+static int on_status(void *userdata, char **ret, size_t *ret_size) {
+    const struct report report = report_of(userdata);
+
+    return report_status(&report, ret, ret_size);
+}
+
+static int on_metrics(void *userdata, char **ret, size_t *ret_size) {
+    const struct report report = report_of(userdata);
+
+    return report_metrics(&report, ret, ret_size);
+}
+
+static void listen_metrics(struct engine *engine) {
+    CLEANUP(cleanup_free) char *address = NULL;
+    struct problem problem = {0};
+    char line[1400];
+    const char *host = engine->config->metrics_host;
+    int r;
+
+    if (!host)
+        return;
+    r = asprintf(&address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, engine->config->metrics_port);
+    r = r < 0 ? -ENOMEM : status_listen_tcp(engine->status, address, &problem);
+    if (r < 0) /* metrics are not worth a firewall that stands still */
+        log_error("no metrics: %s", problem.what[0] ? problem_format(&problem, line, sizeof(line)) : strerror(-r));
+}
+
+static int start_status(struct engine *engine, struct problem *problem) {
+    static const struct status_handler handler = {on_status, on_metrics};
+    CLEANUP(cleanup_free) char *path = NULL;
+    int r = status_new(&engine->status, &engine->loop, &handler, engine);
+
+    if (r < 0)
+        return r;
+    if (asprintf(&path, "%s/status.sock", engine->config->state_dir) < 0)
+        return -ENOMEM;
+    r = status_listen_unix(engine->status, path, problem);
+    if (r < 0)
+        return r;
+    listen_metrics(engine);
+    return 0;
+}
+
+/* ---- loop ---- */
+
+static void on_stop(uv_signal_t *handle, int number) {
+    log_info("stopping: %s", strsignal(number));
+    (void)notify_send("STOPPING=1");
+    uv_stop(handle->loop);
+}
+
+static void on_hangup(uv_signal_t *handle, int number) {
+    (void)number;
+    reload(handle->data);
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct engine *engine = timer->data;
+
+    for (size_t i = 0; i < engine->n_clusters; i++)
+        cluster_tick(engine->clusters[i]);
+}
+
+static void on_watchdog(uv_timer_t *timer) {
+    (void)timer;
+    (void)notify_send("WATCHDOG=1");
+}
+
+static void start_handles(struct engine *engine) {
+    msec watchdog = notify_watchdog();
+
+    uv_signal_init(&engine->loop, &engine->terminate);
+    uv_signal_init(&engine->loop, &engine->interrupt);
+    uv_signal_init(&engine->loop, &engine->hangup);
+    uv_timer_init(&engine->loop, &engine->tick);
+    uv_timer_init(&engine->loop, &engine->watchdog);
+    engine->hangup.data = engine->tick.data = engine;
+    uv_signal_start(&engine->terminate, on_stop, SIGTERM);
+    uv_signal_start(&engine->interrupt, on_stop, SIGINT);
+    uv_signal_start(&engine->hangup, on_hangup, SIGHUP);
+    uv_timer_start(&engine->tick, on_tick, TICK, TICK);
+    if (watchdog > 0)
+        uv_timer_start(&engine->watchdog, on_watchdog, 0, (uint64_t)watchdog);
+}
+
+static int start(struct engine *engine, const struct engine_setup *setup, struct problem *problem) {
+    static const struct bus_handler bus_handler = {on_message, on_bus_state, on_delivered};
+    int r = state_dir_open(&engine->shared.state_dir, engine->config->state_dir, problem);
+
+    if (r < 0)
+        return r;
+    r = http_new(&engine->shared.http, &engine->loop);
+    if (r < 0)
+        return r;
+    r = bus_new(&engine->shared.bus, &engine->loop, &setup->bus, &bus_handler, engine);
+    if (r < 0)
+        return r;
+    r = start_status(engine, problem);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < engine->config->n_clusters; i++)
+        (void)add_cluster(engine, engine->config->clusters[i]);
+    return 0;
+}
+
+static void stop(struct engine *engine) {
+    uv_handle_t *const handles[] = {(uv_handle_t *)&engine->terminate, (uv_handle_t *)&engine->interrupt,
+                                    (uv_handle_t *)&engine->hangup, (uv_handle_t *)&engine->tick,
+                                    (uv_handle_t *)&engine->watchdog};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(handles); i++)
+        uv_close(handles[i], NULL);
+    engine->status = status_free(engine->status);
+    for (size_t i = 0; i < engine->n_clusters; i++)
+        cluster_free(engine->clusters[i]);
+    engine->n_clusters = 0;
+}
+
+/* The bus and the connections outlive the clusters, which a write under way keeps for a moment. */
+static void close_all(struct engine *engine) {
+    stop(engine);
+    while (engine->shared.n_alive > 0)
+        uv_run(&engine->loop, UV_RUN_ONCE);
+    engine->shared.bus = bus_free(engine->shared.bus);
+    engine->shared.http = http_free(engine->shared.http);
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&engine->loop);
+    state_dir_free(engine->shared.state_dir);
+    free(engine->clusters);
+    config_free(engine->config);
+}
+
+int engine_run(const struct engine_setup *setup, struct problem *problem) {
+    struct engine engine = {.config = setup->config, .started = clock_wall()};
+    int r = uv_loop_init(&engine.loop);
+
+    if (r < 0) {
+        config_free(setup->config);
+        return r;
+    }
+    engine.shared.loop = &engine.loop;
+    start_handles(&engine);
+    r = start(&engine, setup, problem);
+    if (r == 0) {
+        log_info("nodewall " NODEWALL_VERSION ": %zu cluster%s of %s; bus: %s", engine.n_clusters,
+                 engine.n_clusters == 1 ? "" : "s", engine.config->path, setup->bus_detail);
+        (void)notify_send("READY=1");
+        uv_run(&engine.loop, UV_RUN_DEFAULT);
+    }
+    close_all(&engine);
+    return r;
+}

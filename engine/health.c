@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health - see health.h.
+ *
+ *   STARTING ──list──▶ SYNCED ──trouble──▶ UNREACHABLE ──stale_after──▶ STALE
+ *                        ▲ ╰──401, 403──▶ UNAUTHORIZED ◀──401, 403──────────╯
+ *                        ╰────────────────── resumed ── from each of them
+ *
+ * Keeps: a state that was told is told again only after another one was.
+ */
+#include "health.h"
+
+#include <string.h>
+
+const char *health_state_name(enum health_state state) {
+    static const char *const names[] = {"starting", "synced",       "held",         "unreachable",
+                                        "stale",    "unauthorized", "misconfigured"};
+
+    return names[state];
+}
+
+void health_link(struct health *health, enum health_state link, const char *detail, msec now) {
+    if (health->link != link)
+        health->link_since = now;
+    health->link = link;
+    snprintf(health->detail, sizeof(health->detail), "%s", detail);
+}
+
+void health_trouble(struct health *health, const struct watch_event *trouble, msec now) {
+    if (trouble->kind == WATCH_EVENT_RESUMED)
+        health_link(health, HEALTH_SYNCED, "", now);
+    else if (trouble->trouble == WATCH_TROUBLE_UNAUTHORIZED || trouble->trouble == WATCH_TROUBLE_FORBIDDEN)
+        health_link(health, HEALTH_UNAUTHORIZED, trouble->text, now);
+    else if (health->link == HEALTH_STALE)
+        snprintf(health->detail, sizeof(health->detail), "%s", trouble->text);
+    else
+        health_link(health, HEALTH_UNREACHABLE, trouble->text, now);
+}
+
+static bool turn_link(struct health *health, struct health_turn *ret) {
+    static const enum event_health events[] = {
+        [HEALTH_SYNCED] = EVENT_SYNCED,
+        [HEALTH_STALE] = EVENT_STALE,
+        [HEALTH_UNAUTHORIZED] = EVENT_UNAUTHORIZED,
+    };
+
+    if (health->link == health->told || (health->link != HEALTH_SYNCED && health->link != HEALTH_STALE &&
+                                         health->link != HEALTH_UNAUTHORIZED))
+        return false;
+    health->told = health->link;
+    ret->what = events[health->link];
+    ret->since = health->link_since;
+    snprintf(ret->detail, sizeof(ret->detail), "%s", health->detail);
+    return true;
+}
+
+static bool turn_hold(struct health *health, const struct policy_hold *hold, msec now, struct health_turn *ret) {
+    bool held = hold->addresses > 0;
+
+    snprintf(health->held_detail, sizeof(health->held_detail), "%s", hold->text);
+    if (held == health->held)
+        return false;
+    health->held = held;
+    health->held_since = held ? hold->since : now;
+    ret->what = held ? EVENT_HELD : EVENT_RELEASED;
+    ret->since = health->held_since;
+    snprintf(ret->detail, sizeof(ret->detail), "%s", hold->text);
+    return true;
+}
+
+size_t health_look(struct health *health, const struct policy_hold *hold, msec heard, msec stale_after, msec now,
+                   struct health_turn turns[HEALTH_TURNS]) {
+    msec since = heard >= 0 ? heard : health->link_since;
+    size_t n = 0;
+
+    /* A link that is called synced and says nothing is as stale as one in trouble. */
+    if ((health->link == HEALTH_UNREACHABLE || health->link == HEALTH_SYNCED) && now - since >= stale_after)
+        health_link(health, HEALTH_STALE, health->detail[0] ? health->detail : "the API server says nothing", now);
+    else if (health->link == HEALTH_STALE && heard >= 0 && now - heard < stale_after && !strcmp(health->detail, "the API server says nothing"))
+        health_link(health, HEALTH_SYNCED, "", now);
+    n += turn_link(health, &turns[n]);
+    n += turn_hold(health, hold, now, &turns[n]);
+    return n;
+}
+
+enum health_state health_state(const struct health *health) {
+    return health->link == HEALTH_SYNCED && health->held ? HEALTH_HELD : health->link;
+}
+
+const char *health_detail(const struct health *health) {
+    return health->link == HEALTH_SYNCED && health->held ? health->held_detail : health->detail;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health - in one word how a cluster's source is, and which turns of it are worth an event. Pure: `now` comes in.
+ *
+ * Two things that change on their own: the way to the API, and whether removals are held. Trouble that is over before
+ * `stale_after` makes no event; what is applied stays right meanwhile.
+ */
+#pragma once
+
+#include "nodewall/event.h"
+#include "nodewall/policy.h"
+#include "nodewall/watch.h"
+
+enum health_state {
+    HEALTH_STARTING,        /* no list yet */
+    HEALTH_SYNCED,
+    HEALTH_HELD,            /* synced, and removals are held */
+    HEALTH_UNREACHABLE,     /* trouble, not long enough for stale */
+    HEALTH_STALE,
+    HEALTH_UNAUTHORIZED,
+    HEALTH_MISCONFIGURED,   /* the kubeconfig is no good: nothing was tried */
+};
+const char *health_state_name(enum health_state state);
+
+struct health {
+    enum health_state link;         /* STARTING, SYNCED, UNREACHABLE, STALE, UNAUTHORIZED, MISCONFIGURED */
+    msec link_since;
+    char detail[640];               /* of the link; "" when all is well */
+    bool held;
+    msec held_since;
+    char held_detail[320];
+    enum health_state told;         /* link as last told on the bus: STARTING (nothing), SYNCED, STALE, UNAUTHORIZED */
+};
+
+/* What is worth telling; `n` of them. */
+struct health_turn {
+    enum event_health what;
+    msec since;
+    char detail[640];
+};
+#define HEALTH_TURNS 2
+
+/* `trouble` NULL: none now. */
+void health_link(struct health *health, enum health_state link, const char *detail, msec now);
+void health_trouble(struct health *health, const struct watch_event *trouble, msec now);
+/* Looks at the clock and at the hold. `heard`: when the API last said anything (-1: never). */
+size_t health_look(struct health *health, const struct policy_hold *hold, msec heard, msec stale_after, msec now,
+                   struct health_turn turns[HEALTH_TURNS]);
+enum health_state health_state(const struct health *health);
+const char *health_detail(const struct health *health);
