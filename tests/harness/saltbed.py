@@ -88,6 +88,10 @@ class _Daemon:
             process.signal_pid(pid, signal.SIGKILL)
         self.process.child.wait(10)
 
+    def forget_pid(self):
+        """What was killed left its pidfile, and Salt takes a zombie that nobody has collected yet for an instance that runs."""
+        (self.directory / "pid").unlink(missing_ok=True)
+
     def stop(self):
         self.process.stop()
 
@@ -144,6 +148,7 @@ class Master(_Daemon):
     def start(self, timeout=40):
         """Starts it; returns when the bus lets us in and the request port answers."""
         before = self.bus.connections
+        self.forget_pid()
         self.process.start()
         self.process.wait(lambda: self.bus.connections > before, timeout, f"salt-master {self.version} to open its bus")
         self.process.wait(lambda: self._answers(self.ret_port) and self._answers(self.publish_port), timeout, "salt-master to listen")
@@ -268,6 +273,7 @@ class Minion(_Daemon):
     def start(self, timeout=60, wait=True):
         """Starts it; returns when the master's bus says that it is there (and it answers from then on)."""
         mark = self.master.bus.mark()
+        self.forget_pid()
         self.process.start()
         if wait:
             self.process.wait(lambda: self.master.bus.events(f"salt/minion/{self.id}/start", mark), timeout, f"minion {self.id} to come up")
