@@ -144,8 +144,7 @@ class Stage:
 
     def _minion(self, label, port):
         machine = self.net.attach(label)
-        machine.port = port
-        machine.salt = self.master.minion(label, machine, {"nodewall_dir": str(self.directory / label)}, start=False)
+        machine.port, machine.salt = port, self.master.minion(label, machine, start=False)
         service = Echo(machine, port)
         self.undo.callback(service.stop)
         return machine

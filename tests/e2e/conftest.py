@@ -34,6 +34,15 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("salt_version", versions, scope="session", indirect=True)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    if report.failed:
+        item.has_failed = True
+        if report.when == "call" and "world" in item.funcargs:
+            report.sections.append(("the world", item.funcargs["world"].story()))
+
+
 def build(version, undo):
     """The world of one Salt release; `undo` ends all that it is made of."""
     net = undo.enter_context(netns.Net("e2e"))
@@ -42,9 +51,12 @@ def build(version, undo):
     cluster.start()
     where = net.attach("master")
     directory = undo.enter_context(short_directory())
-    setup = nodewall.Setup(directory / "nw", {"clusters": {CLUSTER: {
+    setup = nodewall.Setup(directory / "nw", {"clusters_dir": str(directory / "clusters.d"), "clusters": {CLUSTER: {
         "kubeconfig": str(cluster.kubeconfig(directory / "prod.kubeconfig")), "removal_grace": f"{GRACE:g}s", "max_removal": "100%"}}})
-    master = saltbed.Master(version, directory, where, config=setup.master_options())
+    options = setup.master_options()
+    reactor = shutil.copy(nodewall.REACTOR, directory / "reactor.sls")      # a copy, so that a test can take it away
+    options["reactor"] = [{tag: [str(reactor)] for tag in entry} for entry in options["reactor"]]
+    master = saltbed.Master(version, directory, where, config=options)
     undo.callback(master.stop)
     master.start()
     world = World(cluster, net, setup, master, version)
@@ -100,12 +112,14 @@ def salt_version(request, salt_at):
 
 
 @pytest.fixture
-def world(worlds, salt_version):
+def world(request, worlds, salt_version):
     present = worlds.of(salt_version)
     yield present
     try:
+        assert not hasattr(request.node, "has_failed"), "the test has failed, its world is not judged"
         present.judge()
         present.reset()
     except BaseException:
         worlds.end()
-        raise
+        if not hasattr(request.node, "has_failed"):
+            raise
