@@ -3,7 +3,7 @@
 """The rules of the house that a machine can hold: layers, sizes, banned calls, licence lines.
 
 Each rule is first tried on a sample that must break it: a check that cannot fail is worth nothing. Prints TAP.
-Usage: house.py ROOT
+Usage: house.py [ROOT]
 """
 import pathlib
 import re
@@ -27,7 +27,7 @@ HEADER_HOME = {
     "config": "config", "kubeconfig": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
-    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "roster": "store", "status": "status",
+    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "status": "status",
 }
 KUBE_PURE = {"watch.c", "frame.c", "decode.c", "backoff.c"}
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')
@@ -130,4 +130,4 @@ def main(root):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2]))

@@ -28,6 +28,13 @@ static void report_string(FILE *out, const char *text) {
     fputc('"', out);
 }
 
+/* -1 if it is no number of a descriptor. */
+static int parse_fd(const char *text) {
+    char *end;
+    unsigned long fd = strtoul(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && !*end && fd < 1 << 20 ? (int)fd : -1;
+}
+
 static void report_fds(FILE *out) {
     DIR *dir = opendir("/proc/self/fd");
     const char *comma = "";
@@ -36,8 +43,8 @@ static void report_fds(FILE *out) {
     fputs(",\"fds\":{", out);
     for (struct dirent *entry; (entry = readdir(dir));) {
         char link[256] = "", path[300];
-        int fd = atoi(entry->d_name);
-        if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd == fileno(out))
+        int fd = parse_fd(entry->d_name);
+        if (fd < 0 || fd == dirfd(dir) || fd == fileno(out))
             continue;
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         if (readlink(path, link, sizeof link - 1) < 0)
@@ -64,15 +71,15 @@ static void report_status(FILE *out) {
 }
 
 int main(int argc, char **argv) {
-    static char payload[65537], path[4096];
-    int fd = argc == 4 ? atoi(argv[3]) : -1, death = 0, got;
+    static char payload[65537], path[4096], config_path[4001];
+    int fd = argc == 4 ? parse_fd(argv[3]) : -1, death = 0, got;
     ssize_t size = fd > 2 ? read(fd, payload, sizeof payload - 1) : -1;
     if (size <= 0 || strcmp(argv[1], "run") || strcmp(argv[2], "--salt-fd"))
         return 2;
     const char *config = strstr(payload, "\"config\": \"");
-    if (!config || sscanf(config, "\"config\": \"%4000[^\"]", path) != 1)
+    if (!config || sscanf(config, "\"config\": \"%4000[^\"]", config_path) != 1)
         return 2;
-    strcat(path, ".report");
+    snprintf(path, sizeof path, "%s.report", config_path);
     sigset_t set;
     prctl(PR_GET_PDEATHSIG, &death);
     FILE *out = fopen(path, "ae");
