@@ -90,7 +90,8 @@ class _Daemon:
 
     def forget_pid(self):
         """What was killed left its pidfile, and Salt takes a zombie that nobody has collected yet for an instance that runs."""
-        (self.directory / "pid").unlink(missing_ok=True)
+        for name in ("pid", "process_responsibility_pid"):
+            (self.directory / name).unlink(missing_ok=True)
 
     def stop(self):
         self.process.stop()
