@@ -127,9 +127,9 @@ class Box:
         (self.pillars / "rules.sls").write_text("#!json\n" + json.dumps({"nodewall": ours} if ours else {}), encoding="utf-8")
 
     # --- the minion's ---
-    def call(self, fun, *arg, fails=False, **kwarg):
-        """A job; `fails`: whether it must."""
-        found = self.worker.ask("call", minion=str(self.config), fun=fun, arg=list(arg), kwarg=kwarg)
+    def call(self, fun, *arg, fails=False, patch=None, **kwarg):
+        """A job; `fails`: whether it must; `patch`: constants of the module, from now on."""
+        found = self.worker.ask("call", minion=str(self.config), fun=fun, arg=list(arg), kwarg=kwarg, patch=patch)
         assert (found["retcode"] != 0) == fails, json.dumps(found, indent=1)
         self.said = found["said"]
         return found["value"]

@@ -50,9 +50,10 @@ def _minion(config):
     return MINIONS[config]
 
 
-def call(minion, fun, arg, kwarg):
-    """A function of an execution module, as a job runs it: its value, the retcode, what it logged."""
+def call(minion, fun, arg, kwarg, patch=None):
+    """A function of an execution module, as a job runs it: its value, the retcode, what it logged. `patch`: its module's constants."""
     loaded = _minion(minion)
+    vars(sys.modules[loaded.modules[fun].func.__module__]).update(patch or {})
     loaded.context.pop("retcode", None)
     del SAID[:]
     value = loaded.modules[fun](*arg, **kwarg)
