@@ -45,11 +45,10 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
     if (uv_fileno((uv_handle_t *)poll, &fd) < 0)
         return;
-    if (status < 0) {
-        /* libuv stops a poll that has an error. curl may still have to read what came before a reset, piece by piece. */
+    /* libuv stops a poll that has an error, and curl, told of it, would drop what came before a reset. Not told, it looks
+     * for itself and reads on, piece by piece. */
+    if (status < 0)
         uv_poll_start(poll, watch->events, on_poll);
-        flags |= CURL_CSELECT_ERR;
-    }
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)

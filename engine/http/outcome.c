@@ -62,7 +62,8 @@ static void verification(struct http_end *ret, char text[END_TEXT_MAX], struct h
         say(ret, HTTP_TLS, text, "a certificate of %s %s", request->peer,
             result == X509_V_ERR_CERT_HAS_EXPIRED ? "has expired" : "is not valid yet");
         break;
-    case X509_V_OK: /* the chain is fine, and curl compared the name itself */
+    case X509_V_OK: /* the chain is fine, and curl compares the name itself */
+    case X509_V_ERR_UNSPECIFIED: /* what curl leaves there until the name has passed, too */
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         ret->tls = HTTP_TLS_NAME;

@@ -19,7 +19,8 @@ struct http;
 struct http_request;
 
 enum http_outcome {
-    HTTP_COMPLETE,          /* the whole response came, whatever its status */
+    HTTP_COMPLETE,          /* the whole response came, whatever its status. A body sent without a length (HTTP/1.0) is
+                             * whole where the connection ends: read it as something that may be cut */
     HTTP_TRUNCATED,         /* it began and was cut: reset, closed before its length, bad chunk or gzip */
     HTTP_REFUSED,           /* TCP: refused, unreachable, reset before an answer */
     HTTP_DNS,               /* no address for the name */
@@ -97,7 +98,7 @@ struct http_options {
 
 int http_new(struct http **ret, uv_loop_t *loop);
 /* Ends every request that is left, without a callback (their owners must still free them, before or after). The loop must
- * turn once more before it is closed, so that its handles can be. */
+ * turn once more before it is closed, so that its handles can be. Not from within a callback. */
 struct http *http_free(struct http *http);
 DEFINE_CLEANUP(struct http, http_free)
 

@@ -41,6 +41,7 @@ static void read_ports(int fd) {
 
 static void start(void) {
     static const char names[] = "DNS:kube.test,IP:127.0.0.1";
+    struct authority *stranger;
     int in[2], out[2];
     char script[400];
 
@@ -49,7 +50,9 @@ static void start(void) {
     snprintf(bed.directory, sizeof(bed.directory), "/tmp/nodewall-http.XXXXXX");
     assert_non_null(mkdtemp(bed.directory));
     bed.authority = authority_new(bed.directory, "ca");
-    authority_free(authority_new(bed.directory, "stranger"));
+    stranger = authority_new(bed.directory, "stranger");
+    authority_issue(stranger, "stray", NULL, 0, 10);
+    authority_free(stranger);
     authority_issue(bed.authority, "good", names, 0, 10);
     authority_issue(bed.authority, "expired", names, -10, -1);
     authority_issue(bed.authority, "future", names, 5, 10);

@@ -144,6 +144,9 @@ def read_head(connection):
         if not piece:
             return None
         data += piece
+        if data[0] == 0x16:             # TLS, where plain HTTP is spoken
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            return None
     return data.decode("latin-1")
 
 
@@ -186,23 +189,18 @@ def quietly(function, *arguments):
 def handle(connection, talk, context):
     try:
         if context:
-            connection = context.wrap_socket(connection, server_side=True)
-        talk(connection)
-        if context and talk is converse:
-            connection = connection.unwrap()        # TLS's own goodbye, so that nothing but the body is cut
-        connection.shutdown(socket.SHUT_WR)
-        wait_for_close(connection)                  # closing with unread bytes would be a reset
+            connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        try:
+            if context:
+                connection.do_handshake()
+            talk(connection)
+        finally:
+            connection.shutdown(socket.SHUT_WR)
+            wait_for_close(connection)              # closing with unread bytes would be a reset
     except OSError:                                 # ssl.SSLError is one
         pass
     finally:
         connection.close()
-
-
-def rude(connection):
-    """Over TLS: a body that ends with the connection, and no goodbye."""
-    read_head(connection)
-    connection.sendall(LAST["until-close"])
-    connection.shutdown(socket.SHUT_RDWR)
 
 
 def listen(name, talk, context=None):
@@ -232,8 +230,7 @@ def context_of(name):
 
 
 def main():
-    kept = [listen("plain", converse), listen("proxy", proxy), listen("deaf", None),
-            listen("rude", rude, context_of("good"))]
+    kept = [listen("plain", converse), listen("proxy", proxy), listen("deaf", None)]
     kept += [listen(name, converse, context_of(name)) for name in TLS]
     refused = socket.socket()
     refused.bind(("127.0.0.1", 0))      # bound and not listening: nobody else gets it, and it refuses

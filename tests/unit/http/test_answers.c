@@ -128,7 +128,7 @@ static void test_no_answer(void **state) {
     } cases[] = {
         {"nothing", HTTP_REFUSED},
         {"cut-header", HTTP_TRUNCATED},
-        {"only-continue", HTTP_TRUNCATED},
+        {"only-continue", HTTP_REFUSED},
         {"garbage", HTTP_PROTOCOL},
         {"headers", HTTP_PROTOCOL},
         {"header", HTTP_PROTOCOL},
