@@ -23,6 +23,7 @@ struct store {
     struct json_object *policy;     /* content->policy, as an object */
     const struct commit *under_way;
     bool derived;
+    bool begin_epoch;               /* the next set starts one */
 };
 
 struct commit {
@@ -67,7 +68,11 @@ bool store_is_busy(const struct store *store) {
 }
 
 bool store_must_commit(const struct store *store) {
-    return store->content->must_commit;
+    return store->content->must_commit || store->begin_epoch;
+}
+
+void store_begin_epoch(struct store *store) {
+    store->begin_epoch = true;
 }
 
 bool store_is_derived(const struct store *store) {
@@ -167,6 +172,14 @@ static int prepare_set(struct commit *commit, const struct store *store, const s
     r = set_copy(&commit->set, set);
     if (r < 0)
         return r;
+    if (store->begin_epoch) {
+        r = random_hex(content->epoch, EPOCH_DIGITS);
+        if (r < 0)
+            return r;
+        content_clear_deltas(content);
+        before = NULL; /* a delta across epochs would continue nothing */
+        content->must_commit = false;
+    }
     memcpy(commit->set->version.epoch, content->epoch, sizeof(content->epoch));
     commit->set->version.generation = (before ? before->version.generation : 0) + (content->must_commit ? 2 : 1);
     content->must_commit = false;
@@ -237,6 +250,7 @@ void store_confirm(struct store *store, struct commit *commit) {
     json_object_put(store->policy);
     store->policy = TAKE_PTR(commit->policy);
     store->derived = commit->derived;
+    store->begin_epoch = store->begin_epoch && !commit->set;
     store->under_way = NULL;
     commit->store = NULL;
 }

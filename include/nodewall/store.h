@@ -55,6 +55,9 @@ bool store_is_busy(const struct store *store);
 /* After STORE_PREVIOUS, until a set is confirmed: a generation above ours may be out there. The next set must be
  * committed even if it is equal. */
 bool store_must_commit(const struct store *store);
+/* The next set begins a new epoch, and must be committed: for when somebody has a later generation of ours than we have
+ * (an old copy of the directory came back), who would take nothing from us until we had counted past it. */
+void store_begin_epoch(struct store *store);
 bool store_is_derived(const struct store *store);                   /* derived files are those of the confirmed set */
 
 struct commit;

@@ -306,6 +306,40 @@ static void policy_alone(void **state) {
 }
 
 /* The vectors that Python's side is held to as well. */
+/* A minion that has a later generation of ours than we have: nothing of this epoch is worth anything to it. */
+static void a_new_epoch_on_request(void **state) {
+    struct bed bed;
+    struct store *store = NULL;
+    struct commit *commit;
+    char old[EPOCH_DIGITS + 1];
+
+    bed_open(&bed);
+    assert_int_equal(store_open(&store, bed.dir, "prod"), STORE_NEW);
+    commit = commit_free(bed_commit(store, "203.0.113.1", "5", NULL));
+    commit = commit_free(bed_commit(store, "203.0.113.1 203.0.113.2", "6", NULL));
+    snprintf(old, sizeof(old), "%s", store_epoch(store));
+    store_begin_epoch(store);
+    assert_true(store_must_commit(store));
+    assert_string_equal(store_set(store)->version.epoch, old);
+    commit = bed_commit(store, "203.0.113.1 203.0.113.2", "7", NULL);
+    assert_string_not_equal(store_epoch(store), old);
+    assert_string_equal(store_set(store)->version.epoch, store_epoch(store));
+    assert_int_equal(store_set(store)->version.generation, 1);
+    assert_null(commit_delta(commit));
+    assert_false(store_must_commit(store));
+    commit_free(commit);
+    commit = bed_commit(store, "203.0.113.2", "8", NULL);
+    assert_int_equal(store_set(store)->version.generation, 2);
+    assert_non_null(commit_delta(commit));
+    commit_free(commit);
+    snprintf(old, sizeof(old), "%s", store_epoch(store));
+    store_free(store);
+    assert_int_equal(store_open(&store, bed.dir, "prod"), 0);
+    assert_string_equal(store_epoch(store), old);
+    store_free(store);
+    bed_done(&bed);
+}
+
 static void digest_vectors(void **state) {
     CLEANUP(cleanup_free) char *data = NULL;
     struct json_object *cases;
@@ -340,4 +374,4 @@ static void digest_vectors(void **state) {
 RUN(cmocka_unit_test(first_commit), cmocka_unit_test(survives_reopening), cmocka_unit_test(one_commit_at_a_time),
     cmocka_unit_test(deltas_chain_within_bounds), cmocka_unit_test(a_delta_too_large_breaks_the_chain),
     cmocka_unit_test(tokens_are_a_ring), cmocka_unit_test(long_lists_push_old_ones_out),
-    cmocka_unit_test(unreadable_is_refused), cmocka_unit_test(policy_alone), cmocka_unit_test(digest_vectors))
+    cmocka_unit_test(unreadable_is_refused), cmocka_unit_test(policy_alone), cmocka_unit_test(a_new_epoch_on_request), cmocka_unit_test(digest_vectors))
