@@ -84,8 +84,8 @@ def _extend(minion_id, pillar, config):
     jobs = pillar.get("schedule") or {}
     if schedule and isinstance(jobs, dict) and "nodewall" not in jobs:
         result["schedule"] = {"nodewall": schedule}
-    if __opts__.get("pillar_source_merging_strategy") == "overwrite":
-        # There a key that we return replaces the whole of what was there.
+    if __opts__.get("pillar_source_merging_strategy") in ("overwrite", "aggregate"):
+        # With these a key that we return replaces the whole of what was there.
         result = {key: dict(pillar.get(key) or {}, **value) for key, value in result.items()}
     return result
 

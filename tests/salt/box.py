@@ -8,11 +8,10 @@ import ipaddress
 import json
 import pathlib
 import secrets
-import shutil
 import subprocess
 
 import yaml
-from harness import netns, nodewall, venvs
+from harness import nodewall, venvs
 
 HERE = pathlib.Path(__file__).resolve().parent
 _spec = importlib.util.spec_from_file_location("vectors_digest", HERE.parent / "vectors" / "digest.py")
@@ -189,12 +188,3 @@ def rule(*sources, port=PORT, **more):
 
 def prod(**more):
     return {"postgres": rule({"kubernetes": "prod"}, **more)}
-
-
-def fresh(path):
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return path
-
-
-__all__ = ["Box", "Cluster", "NEWEST", "PORT", "VERSIONS", "Worker", "fresh", "netns", "prod", "rule"]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One wire with two machines for the whole run; a Salt loader per release, started when it is first needed."""
 import pytest
-from box import NEWEST, Box, Worker, netns
+from box import NEWEST, Box, Worker
+from harness import netns
 
 
 @pytest.fixture(scope="session")

@@ -71,9 +71,12 @@ def state(minion, high, test):
 
 
 def options(master):
-    """The master's options as Salt reads them from its file and master.d."""
+    """The master's options as Salt reads them from its file and master.d, and what the engine would warn of."""
     opts = salt.config.master_config(master)
-    return {key: opts[key] for key in ("module_dirs", "file_roots", "engines", "ext_pillar", "reactor", "conf_file")}
+    engines = salt.loader.engines(opts, salt.loader.minion_mods(salt.config.minion_config(None)), {}, {})
+    shim = vars(sys.modules[engines["nodewall.start"].func.__module__])
+    found = {key: opts[key] for key in ("module_dirs", "file_roots", "engines", "ext_pillar", "reactor")}
+    return {**found, "displaced": shim["_displaced"](opts), "engine_file": shim["__file__"]}
 
 
 def pillar(master, minion_id):
