@@ -14,6 +14,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import pathlib
 import signal
 import time
 
@@ -42,6 +43,7 @@ class World:
         self.cluster, self.net, self.setup, self.master, self.version = cluster, net, setup, master, version
         self.undo = contextlib.ExitStack()
         self.db = self.web = self.nodes = self.prober = self.web_rules = None
+        self.reactors = [pathlib.Path(path) for entry in master.options["reactor"] for paths in entry.values() for path in paths]
         self.belongings, self.has = [], {}          # has: node -> its addresses
         self.mark = 0
 
@@ -73,12 +75,15 @@ class World:
         known = sorted(path.stem for path in root.glob("*.sls") if path.stem != "top")
         (root / "top.sls").write_text(json.dumps({"base": {name: [name] for name in known}}), encoding="utf-8")
 
-    def apply(self, machine):
-        """The state, as an operator applies it; the state's return."""
+    def try_apply(self, machine):
+        """(exit code, what it said) of the state, as an operator applies it."""
         answer = self.master.cmd(machine.label, "state.apply", "nodewall", full=True, timeout=60)
         assert machine.label in answer, f"{machine.label} did not answer:\n{machine.salt.tail()}"
-        assert answer[machine.label]["retcode"] == 0, json.dumps(answer)[:3000]
-        return answer[machine.label]["ret"]
+        return answer[machine.label]["retcode"], json.dumps(answer[machine.label]["ret"])
+
+    def apply(self, machine):
+        code, said = self.try_apply(machine)
+        assert code == 0, said[:3000]
 
     def close(self):
         self.undo.close()
@@ -210,6 +215,22 @@ class World:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.engine_pid() != pid, SOON, "the killed engine to be gone")
         return pid
+
+    def reload(self, text):
+        """Gives the engine another nodewall.yaml, as an operator does: the file, then SIGHUP."""
+        self.setup.write(text)
+        os.kill(self.engine_pid(), signal.SIGHUP)
+
+    @contextlib.contextmanager
+    def reactor_away(self):
+        """What is announced meanwhile becomes no job: the event is lost, as on a bus without acknowledgement."""
+        for reactor in self.reactors:
+            reactor.rename(reactor.with_suffix(".away"))
+        try:
+            yield
+        finally:
+            for reactor in self.reactors:
+                reactor.with_suffix(".away").rename(reactor)
 
     @contextlib.contextmanager
     def engine_down(self):
