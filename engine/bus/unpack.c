@@ -56,7 +56,7 @@ static int take(struct reader *reader, size_t size, const uint8_t **ret) {
     return 0;
 }
 
-/* Bytes as text, NUL-terminated: those that are no UTF-8 become \xNN, and with `escape_nul` NUL too: a key ends there. */
+/* Bytes as text with a NUL: those that are no UTF-8 become \xNN, with `escape_nul` also NULs: a key ends there. */
 static int text_of(char **ret, size_t *ret_size, const uint8_t *data, size_t size, bool escape_nul) {
     bool plain = utf8_is(data, size) && !(escape_nul && memchr(data, 0, size));
     char *text = malloc((plain ? size : size * 4) + 1);
