@@ -50,7 +50,7 @@ class Tally(list):
 def run(command, **options):
     """Runs a command, its words shown; the exit code."""
     cache.say("+ " + " ".join(map(str, command)))
-    return subprocess.run([str(word) for word in command], check=False, stdin=subprocess.DEVNULL, **options).returncode
+    return subprocess.run([str(word) for word in command], check=False, **{"stdin": subprocess.DEVNULL, **options}).returncode
 
 
 # --- meson ---
@@ -150,6 +150,7 @@ def pytest_layer(tally, layer, words=(), options=()):
     os.close(handle)
     try:
         code = run([venvs.harness(), "-m", "pytest", "--continue-on-collection-errors", *(words or [layer]), *options], cwd=TESTS,
+                   stdin=None if "--pdb" in options else subprocess.DEVNULL,
                    env=dict(os.environ, NODEWALL_RESULTS=results, PYTHONPATH=PACKAGES))
         found = read_results(pathlib.Path(results).read_text(encoding="utf-8"))
     finally:
