@@ -18,6 +18,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from . import process
 
@@ -68,13 +69,13 @@ def is_v6(address):
 
 
 class Listener:
-    """Accepts every connection and leaves it to the peer to close it; holds the last 512. `accepted` counts them.
+    """Accepts every connection and leaves it to the peer to close it; holds the last 512.
 
     It must not close first: its reset could reach a peer that hasn't yet looked at the success of its connect().
     """
 
     def __init__(self, sock):
-        self._sock, self.accepted = sock, 0
+        self._sock, self._accepted = sock, 0
         self._held = collections.deque()
         self.port = sock.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, name=f"listener-{self.port}", daemon=True)
@@ -86,10 +87,19 @@ class Listener:
                 peer, _ = self._sock.accept()
             except OSError:
                 return
-            self.accepted += 1
+            self._accepted += 1
             self._held.append(peer)
             if len(self._held) > 512:
                 self._held.popleft().close()
+
+    @property
+    def accepted(self):
+        """How many; a peer's connect() may return a moment before our accept() does, so it waits for 20 quiet milliseconds."""
+        seen = -1
+        while seen != self._accepted:
+            seen = self._accepted
+            time.sleep(0.02)
+        return seen
 
     def close(self):
         try:
