@@ -2,12 +2,13 @@
 /*
  * Http - libcurl's multi interface on a libuv loop.
  *
- * curl says which sockets it waits for and when it wants to be woken; libuv waits. Level-triggered polls, as curl expects them.
- * All that must not happen inside curl's own calls (adding a transfer, removing one, telling an owner of the end) is
- * marked there and done by on_wake() and drain(), when no call of curl's is on the stack.
+ * curl says which sockets it waits for and when it wants to be woken; libuv waits. Level-triggered polls, as curl
+ * expects them. All that must not happen inside curl's own calls (adding a transfer, removing one, telling an owner of
+ * the end) is marked there and done by on_wake() and drain(), when no call of curl's is on the stack.
  *
- * Keeps: an owner hears nothing after it has freed its request, and exactly one on_end otherwise. No callback runs inside
- * http_get or http_request_free. One watchdog timer for all requests: silence and deadlines are seconds long, and few.
+ * Keeps: an owner hears nothing after it has freed its request, and exactly one on_end otherwise. No callback runs
+ * inside http_get or http_request_free. One watchdog timer for all requests: silence and deadlines are seconds long,
+ * and few.
  * Does not: retry, redirect, log. Owns: the multi handle with its pooled connections, its loop handles, and every
  * request's transfer; the request itself is its owner's.
  */
@@ -45,8 +46,8 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
     if (uv_fileno((uv_handle_t *)poll, &fd) < 0)
         return;
-    /* libuv stops a poll that has an error, and curl, told of it, would drop what came before a reset. Not told, it looks
-     * for itself and reads on, piece by piece. */
+    /* libuv stops a poll that has an error, and curl, told of it, would drop what came before a reset. Not told, it
+     * looks for itself and reads on, piece by piece. */
     if (status < 0)
         uv_poll_start(poll, watch->events, on_poll);
     if (events & UV_READABLE)
@@ -154,7 +155,8 @@ static void tell_finished(struct http *http) {
         char text[END_TEXT_MAX] = "";
         struct http_end how = {.text = text};
 
-        if (message->msg != CURLMSG_DONE || curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request) != CURLE_OK)
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request) != CURLE_OK)
             continue;
         outcome_of_curl(&how, text, request, message->data.result);
         end(http, request, &how);
@@ -237,8 +239,8 @@ static void on_watchdog(uv_timer_t *timer) {
     drain(http);
 }
 
-/* Queued always, also from the top of the loop: so no callback can run before the owner has its pointer. An idle handle,
- * for a timer of 0 ms that is set by a timer's callback runs before the loop has looked at any socket. */
+/* Queued always, also from the top of the loop: so no callback can run before the owner has its pointer. An idle
+ * handle, for a timer of 0 ms that is set by a timer's callback runs before the loop has looked at any socket. */
 static void enqueue(struct http *http, struct http_request *request) {
     request->turn = http->turn;
     request->next = http->requests;

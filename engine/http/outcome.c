@@ -2,8 +2,8 @@
 /*
  * Outcome - curl's hundred ways to fail, told as the dozen that a watcher acts upon, each in one sentence.
  *
- * The sentences are ours where we know what happened; curl's own words stand behind a colon only where we do not. OpenSSL
- * tells the client's side of a handshake only as text in curl's error buffer, so some of it is read there.
+ * The sentences are ours where we know what happened; curl's own words stand behind a colon only where we do not.
+ * OpenSSL tells the client's side of a handshake only as text in curl's error buffer, so some of it is read there.
  * Keeps: nothing that was sent (headers, URL) is in a sentence. Does not: decide what to do. Owns: nothing.
  */
 #include "request.h"
@@ -36,7 +36,8 @@ static bool says(const struct http_request *request, const char *words) {
     return strstr(request->error, words) != NULL;
 }
 
-static void say(struct http_end *ret, enum http_outcome outcome, char text[END_TEXT_MAX], const char *format, ...) PRINTF(4, 5);
+static void say(struct http_end *ret, enum http_outcome outcome, char text[END_TEXT_MAX], const char *format, ...)
+    PRINTF(4, 5);
 static void say(struct http_end *ret, enum http_outcome outcome, char text[END_TEXT_MAX], const char *format, ...) {
     va_list arguments;
 
@@ -76,26 +77,29 @@ static void verification(struct http_end *ret, char text[END_TEXT_MAX], struct h
     }
 }
 
-/* The server answered our part of the handshake with an alert. With TLS 1.3 it may come after the handshake seemed done. */
+/* The server answered our part of the handshake with an alert. With TLS 1.3 it may come after the handshake seemed
+ * done. */
 static bool client_certificate_refused(const struct http_request *request) {
-    return says(request, "alert certificate required") || says(request, "alert unknown ca") || says(request, "alert bad certificate") ||
-           says(request, "alert certificate expired") || says(request, "alert certificate revoked") ||
-           says(request, "alert certificate unknown") || says(request, "alert unsupported certificate") ||
-           says(request, "alert access denied");
+    return says(request, "alert certificate required") || says(request, "alert unknown ca") ||
+           says(request, "alert bad certificate") || says(request, "alert certificate expired") ||
+           says(request, "alert certificate revoked") || says(request, "alert certificate unknown") ||
+           says(request, "alert unsupported certificate") || says(request, "alert access denied");
 }
 
 static void handshake(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request) {
-    if (says(request, "wrong version number") || says(request, "packet length too long") || says(request, "http request") ||
-        says(request, "unknown protocol")) {
+    if (says(request, "wrong version number") || says(request, "packet length too long") ||
+        says(request, "http request") || says(request, "unknown protocol")) {
         ret->tls = HTTP_TLS_NOT_TLS;
         say(ret, HTTP_TLS, text, "%s does not speak TLS", request->peer);
     } else if (client_certificate_refused(request)) {
         ret->tls = HTTP_TLS_CLIENT;
         say(ret, HTTP_TLS, text, "%s does not take our client certificate", request->peer);
-    } else if (says(request, "SSL_ERROR_SYSCALL") || says(request, "Connection reset") || says(request, "unexpected eof")) {
+    } else if (says(request, "SSL_ERROR_SYSCALL") || says(request, "Connection reset") ||
+               says(request, "unexpected eof")) {
         say(ret, HTTP_REFUSED, text, "%s closed the connection during the TLS handshake", request->peer);
     } else {
-        say(ret, HTTP_TLS, text, "no TLS connection to %s: %s", request->peer, reason_of(request, CURLE_SSL_CONNECT_ERROR));
+        say(ret, HTTP_TLS, text, "no TLS connection to %s: %s", request->peer,
+            reason_of(request, CURLE_SSL_CONNECT_ERROR));
     }
 }
 
@@ -116,7 +120,8 @@ static void not_connected(struct http_end *ret, char text[END_TEXT_MAX], struct 
 
     curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
     say(ret, request->via_proxy ? HTTP_PROXY : HTTP_REFUSED, text, "no connection to %s%s: %s",
-        request->via_proxy ? "the proxy for " : "", request->peer, error ? strerror((int)error) : reason_of(request, code));
+        request->via_proxy ? "the proxy for " : "", request->peer,
+        error ? strerror((int)error) : reason_of(request, code));
 }
 
 static void by_code(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request, CURLcode code) {
@@ -131,7 +136,8 @@ static void by_code(struct http_end *ret, char text[END_TEXT_MAX], struct http_r
         not_connected(ret, text, request, code);
         break;
     case CURLE_OPERATION_TIMEDOUT: /* curl is given no other time limit */
-        say(ret, HTTP_CONNECT_TIMEOUT, text, "no connection to %s within %d s", request->peer, HTTP_CONNECT_TIMEOUT_MSEC / 1000);
+        say(ret, HTTP_CONNECT_TIMEOUT, text, "no connection to %s within %d s", request->peer,
+            HTTP_CONNECT_TIMEOUT_MSEC / 1000);
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
         verification(ret, text, request);
@@ -182,8 +188,9 @@ void outcome_of_curl(struct http_end *ret, char text[END_TEXT_MAX], struct http_
     if (request->too_large)
         say(ret, HTTP_TOO_LARGE, text, "the answer of %s is larger than %zu KiB", request->peer, request->limit / 1024);
     else if (request->bad_headers)
-        say(ret, HTTP_PROTOCOL, text, "the headers of %s are larger than %d KiB", request->peer, HTTP_HEADERS_LIMIT / 1024);
-    else if (code == CURLE_OUT_OF_MEMORY && ret->connected && !request->has_response) /* curl says so of one huge header */
+        say(ret, HTTP_PROTOCOL, text, "the headers of %s are larger than %d KiB", request->peer,
+            HTTP_HEADERS_LIMIT / 1024);
+    else if (code == CURLE_OUT_OF_MEMORY && ret->connected && !request->has_response) /* so curl calls a huge header */
         say(ret, HTTP_PROTOCOL, text, "a header of %s is too large", request->peer);
     else if (code && proxy_status >= 300)
         say(ret, HTTP_PROXY, text, "the proxy refuses to connect to %s (%ld)", request->peer, proxy_status);
@@ -193,12 +200,15 @@ void outcome_of_curl(struct http_end *ret, char text[END_TEXT_MAX], struct http_
         by_code(ret, text, request, code);
 }
 
-void outcome_of_watchdog(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request, enum http_outcome outcome) {
+void outcome_of_watchdog(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request,
+                         enum http_outcome outcome) {
     *ret = (struct http_end){.text = text, .connected = was_connected(request)};
     if (!ret->connected && outcome == HTTP_IDLE)
-        say(ret, HTTP_CONNECT_TIMEOUT, text, "no connection to %s within %.1f s", request->peer, (double)request->idle / 1000);
+        say(ret, HTTP_CONNECT_TIMEOUT, text, "no connection to %s within %.1f s", request->peer,
+            (double)request->idle / 1000);
     else if (outcome == HTTP_DEADLINE)
-        say(ret, outcome, text, "%s had not ended its answer after %.1f s", request->peer, (double)request->deadline / 1000);
+        say(ret, outcome, text, "%s had not ended its answer after %.1f s", request->peer,
+            (double)request->deadline / 1000);
     else
         say(ret, outcome, text, "%s was silent for %.1f s", request->peer, (double)request->idle / 1000);
 }

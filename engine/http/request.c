@@ -2,9 +2,9 @@
 /*
  * Request - one transfer: its options for curl, what curl hands back, and how long it may be silent.
  *
- * Keeps: the response's headers are told before its body, both only while the owner still has the request; bytes of headers and
- * body are counted and bounded. Silence is measured in bytes on the wire, so that a peer whose kernel still answers
- * keepalives is found out, and a gzip stream that has not yet yielded a byte is not blamed.
+ * Keeps: the response's headers are told before its body, both only while the owner still has the request; bytes of
+ * headers and body are counted and bounded. Silence is measured in bytes on the wire, so that a peer whose kernel still
+ * answers keepalives is found out, and a gzip stream that has not yet yielded a byte is not blamed.
  * Does not: know the loop. Owns: the easy handle and its lists.
  */
 #include "request.h"
@@ -21,7 +21,8 @@
 #define IDLE_DEFAULT 60000
 #define RETRY_AFTER_MAX (24 * 3600 * (msec)1000)
 
-/* A dead peer that acknowledges nothing is found by the kernel within half a minute to a minute, whether we wait or write. */
+/* A dead peer that acknowledges nothing is found by the kernel within half a minute to a minute, whether we wait or
+ * write. */
 #define KEEPALIVE_IDLE 30
 #define KEEPALIVE_INTERVAL 10
 #define KEEPALIVE_COUNT 3
@@ -192,7 +193,8 @@ static void cleanup_part(char **part) {
 }
 
 /* Checks the URL; who we shall talk to goes into request->peer, and whether that is this host into *ret_loopback. */
-static int read_url(struct http_request *request, const char *text, const struct http_options *options, bool *ret_loopback) {
+static int read_url(struct http_request *request, const char *text, const struct http_options *options,
+                    bool *ret_loopback) {
     CLEANUP(cleanup_url) CURLU *url = curl_url();
     CLEANUP(cleanup_part) char *host = NULL, *port = NULL;
 
@@ -282,7 +284,8 @@ static void set_manners(CURL *easy, const struct http_options *options) {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MSEC);
-    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* new connections are rare, and mean that something has moved */
+    /* New connections are rare, and mean that something has moved. */
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_open);
     if (options->gzip)

@@ -7,7 +7,8 @@
  *          http_fail --^  \------------------------------------------------------------------^
  *
  * The owner may free it in each of these. While curl or a callback is on the stack (http.busy), freeing only sets
- * `freed`: curl refuses to let go of a transfer from within its own callbacks. http.c buries it when the stack is clear.
+ * `freed`: curl refuses to let go of a transfer from within its own callbacks. http.c buries it when the stack is
+ * clear.
  */
 #pragma once
 
@@ -70,4 +71,5 @@ struct http_request *request_bury(struct http_request *request);
 /* outcome.c: the sentence is written into `text`; end->text points there. */
 #define END_TEXT_MAX 600
 void outcome_of_curl(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request, CURLcode code);
-void outcome_of_watchdog(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request, enum http_outcome outcome);
+void outcome_of_watchdog(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request,
+                         enum http_outcome outcome);

@@ -2,10 +2,10 @@
 /*
  * Kube client - one endpoint's requests: URL, headers, today's credentials.
  *
- * Keeps: a request carries the credentials that were good when it was made; a 401 makes the next one read the token anew.
- * When the certificate is for another name than the server's, that name stands in the URL, and the connection goes
- * to the server: so SNI, verification and Host agree. A request that is freed is never touched again, also from within
- * its own callback.
+ * Keeps: a request carries the credentials that were good when it was made; a 401 makes the next one read the token
+ * anew. When the certificate is for another name than the server's, that name stands in the URL, and the connection
+ * goes to the server: so SNI, verification and Host agree. A request that is freed is never touched again, also from
+ * within its own callback.
  * Does not: retry, follow, know what a Node is. Owns: the endpoint, its credentials; each request is its caller's.
  */
 #include "nodewall/kube_client.h"
@@ -223,7 +223,8 @@ int kube_client_get(struct kube_request **ret, struct kube_client *client, const
     request->userdata = userdata;
     r = credentials_refresh(&client->credentials, clock_now(), &problem);
     if (r == -EINVAL)
-        r = http_fail(&request->http, client->http, HTTP_LOCAL, problem_format(&problem, text, sizeof(text)), &ended, request);
+        r = http_fail(&request->http, client->http, HTTP_LOCAL, problem_format(&problem, text, sizeof(text)), &ended,
+                      request);
     else if (r >= 0)
         r = send_request(request, path, options);
     if (r < 0)

@@ -2,12 +2,14 @@
 /*
  * Credentials - today's token, CA, certificate and key of an endpoint.
  *
- * Whoever renews a credential writes files while we read them: a token is replaced every hour, a certificate and its key
- * one after the other, a CA by an editor. So nothing is taken into use before it was found whole: a token is one line, a
- * PEM parses to its end, a key fits its certificate. What is not yet so is looked at again with the next request.
+ * Whoever renews a credential writes files while we read them: a token is replaced every hour, a certificate and its
+ * key one after the other, a CA by an editor. So nothing is taken into use before it was found whole: a token is one
+ * line, a PEM parses to its end, a key fits its certificate. What is not yet so is looked at again with the next
+ * request.
  *
  * Keeps: what worked stays in use until something better is there; certificate and key change together.
- * Does not: know whether the server likes them, open a connection, log. Owns: copies of all four, overwritten when they go.
+ * Does not: know whether the server likes them, open a connection, log. Owns: copies of all four, overwritten when they
+ * go.
  */
 #include "credentials.h"
 
@@ -243,7 +245,8 @@ static int trim_token(struct held *held, const char *where, struct problem *prob
         return problem_set(problem, where, "", "the token file is empty");
     for (size_t i = begin; i < end; i++)
         if ((unsigned char)held->data[i] <= 0x20 || (unsigned char)held->data[i] >= 0x7f)
-            return problem_set(problem, where, "is this the right file?", "the token has a character that no token has");
+            return problem_set(problem, where, "is this the right file?",
+                               "the token has a character that no token has");
     memmove(held->data, held->data + begin, end - begin);
     held->data[end - begin] = 0;
     held->size = end - begin;
@@ -285,7 +288,8 @@ static bool token_is_current(const struct credentials *credentials, msec now) {
 }
 
 /* `r` of a load is taken as it is if nothing older stands in its place, or noted as trouble. */
-static int settle(struct credentials *credentials, int r, bool has_old, struct problem *found, struct problem *problem) {
+static int settle(struct credentials *credentials, int r, bool has_old, struct problem *found,
+                  struct problem *problem) {
     if (r >= 0 || r == -ENOMEM)
         return r;
     if (has_old) {

@@ -2,8 +2,9 @@
 /*
  * Explain - what a failed request means for the person who has to mend it: which server, which file, which context.
  *
- * The HTTP layer knows what happened on the wire, the endpoint where everything was configured; only together do they make
- * a sentence that can be acted upon without reading code. One sentence, the status or the cause in it, the way out last.
+ * The HTTP layer knows what happened on the wire, the endpoint where everything was configured; only together do they
+ * make a sentence that can be acted upon without reading code. One sentence, the status or the cause in it, the way out
+ * last.
  * Keeps: no secret is in a sentence; it is one line of valid UTF-8 whatever came from outside.
  * Does not: decide whether to try again. Owns: nothing.
  */
@@ -120,8 +121,10 @@ static void unauthorized(const struct credentials *credentials, msec wall, char 
         append(buffer, size, "the API server %.300s does not take the client certificate (401)", endpoint->server);
         append_certificate(buffer, size, credentials, wall);
     } else {
-        append(buffer, size, "the API server %.300s wants to know who we are (401), and %.400s has neither a token nor a "
-               "client certificate", endpoint->server, origin(credentials));
+        append(buffer, size,
+               "the API server %.300s wants to know who we are (401), and %.400s has neither a token nor a "
+               "client certificate",
+               endpoint->server, origin(credentials));
     }
 }
 
@@ -130,14 +133,15 @@ static void forbidden(const struct credentials *credentials, char *buffer, size_
 
     append(buffer, size, "the API server %.300s does not allow it (403): ", credentials->endpoint->server);
     if (as->user)
-        append(buffer, size, "the user of %.400s must be allowed to impersonate \"%.100s\", who needs", origin(credentials),
-               as->user);
+        append(buffer, size, "the user of %.400s must be allowed to impersonate \"%.100s\", who needs",
+               origin(credentials), as->user);
     else
         append(buffer, size, "the user of %.400s needs", origin(credentials));
     append(buffer, size, " a ClusterRole with list and watch on nodes");
 }
 
-const char *explain_status(const struct credentials *credentials, unsigned status, msec wall, char *buffer, size_t size) {
+const char *explain_status(const struct credentials *credentials, unsigned status, msec wall, char *buffer,
+                           size_t size) {
     const char *server = credentials->endpoint->server, *from = origin(credentials);
 
     buffer[0] = 0;
@@ -156,10 +160,11 @@ const char *explain_status(const struct credentials *credentials, unsigned statu
     else if (status == 407)
         append(buffer, size, "the proxy on the way to %.300s wants a user and password (407) (%.400s)", server, from);
     else if (status >= 300 && status < 400)
-        append(buffer, size, "%.300s sends us elsewhere (%u): is a login page or another server at this URL? (%.400s)", server,
-               status, from);
+        append(buffer, size, "%.300s sends us elsewhere (%u): is a login page or another server at this URL? (%.400s)",
+               server, status, from);
     else if (status >= 500)
-        append(buffer, size, "the API server %.300s, or a proxy before it, has trouble of its own (%u)", server, status);
+        append(buffer, size, "the API server %.300s, or a proxy before it, has trouble of its own (%u)", server,
+               status);
     else
         append(buffer, size, "%.300s answers with status %u: is it an API server? (%.400s)", server, status, from);
     return clean(buffer);

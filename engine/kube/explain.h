@@ -10,4 +10,5 @@
 /* Always one line of UTF-8. "" for HTTP_COMPLETE and for status 200. Both return buffer. */
 const char *explain_end(const struct credentials *credentials, const struct http_end *end, msec wall, char *buffer,
                         size_t size);
-const char *explain_status(const struct credentials *credentials, unsigned status, msec wall, char *buffer, size_t size);
+const char *explain_status(const struct credentials *credentials, unsigned status, msec wall, char *buffer,
+                           size_t size);

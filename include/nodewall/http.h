@@ -58,13 +58,13 @@ struct http_end {
     enum http_outcome outcome;
     enum http_tls tls;              /* with HTTP_TLS */
     bool connected;                 /* a connection (with TLS, if asked for) stood */
-    const char *text;               /* one sentence without secrets; "" with HTTP_COMPLETE. Lives until the callback returns */
+    const char *text;               /* one sentence without secrets, "" with HTTP_COMPLETE; only within the callback */
 };
 
 /*
- * Any callback may call http_request_free on its own or another request, and http_get. Never called from within http_get or
- * http_request_free. Order: on_headers at most once, on_data any number of times (after on_headers, size > 0, body decoded
- * from gzip), on_end exactly once unless the request was freed before. NULL callbacks are skipped.
+ * Any callback may call http_request_free on its own or another request, and http_get. Never called from within
+ * http_get or http_request_free. Order: on_headers at most once, on_data any number of times (after on_headers, never
+ * empty, body decoded from gzip), on_end exactly once unless the request was freed before. NULL callbacks are skipped.
  */
 struct http_callbacks {
     void (*on_headers)(struct http_request *request, const struct http_response *response, void *userdata);
@@ -97,8 +97,8 @@ struct http_options {
 #define HTTP_HEADERS_LIMIT (64 * 1024)      /* bytes of response headers in all */
 
 int http_new(struct http **ret, uv_loop_t *loop);
-/* Ends every request that is left, without a callback (their owners must still free them, before or after). The loop must
- * turn once more before it is closed, so that its handles can be. Not from within a callback. */
+/* Ends every request that is left, without a callback (their owners must still free them, before or after). The loop
+ * must turn once more before it is closed, so that its handles can be. Not from within a callback. */
 struct http *http_free(struct http *http);
 DEFINE_CLEANUP(struct http, http_free)
 

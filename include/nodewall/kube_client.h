@@ -3,9 +3,9 @@
  * Kube client - an endpoint and a path become an HTTP request with today's credentials, and what goes wrong
  * becomes a sentence with a way out.
  *
- * Token files are read again when a minute has passed and after every 401; CA, certificate and key files before a request if
- * they changed. A file that cannot be read, is empty or half written leaves the old credential in use; only when there
- * never was one does the request end with HTTP_LOCAL. Nothing here retries: the next request is the retry.
+ * Token files are read again when a minute has passed and after every 401; CA, certificate and key files before a
+ * request if they changed. A file that cannot be read, is empty or half written leaves the old credential in use; only
+ * when there never was one does the request end with HTTP_LOCAL. Nothing here retries: the next request is the retry.
  */
 #pragma once
 
@@ -41,15 +41,15 @@ const struct endpoint *kube_client_endpoint(const struct kube_client *client);
 /* Reads every credential file now and checks that they fit together: for `nodewall check`. -EINVAL with *problem. */
 int kube_client_check(struct kube_client *client, struct problem *problem);
 
-/* `path` begins with a slash ("/api/v1/nodes?limit=500"), is already percent-encoded, and is put behind the server's prefix.
- * 0 and *ret (the caller's, to be freed at any time), or -errno; no callback from within. */
+/* `path` begins with a slash ("/api/v1/nodes?limit=500"), is already percent-encoded, and is put behind the server's
+ * prefix. 0 and *ret (the caller's, to be freed at any time), or -errno; no callback from within. */
 int kube_client_get(struct kube_request **ret, struct kube_client *client, const char *path,
                     const struct kube_options *options, const struct kube_callbacks *callbacks, void *userdata);
 struct kube_request *kube_request_free(struct kube_request *request);
 DEFINE_CLEANUP(struct kube_request, kube_request_free)
 
 /*
- * What a response other than 200 means for a person, "" for 200: "the API server does not take the token in FILE (401)",
- * ... Returns buffer.
+ * What a response other than 200 means for a person, "" for 200: "the API server https://… does not take the token in
+ * FILE (401)". One line of UTF-8 without secrets. Returns buffer.
  */
 const char *kube_client_explain(const struct kube_client *client, unsigned status, char *buffer, size_t size);

@@ -41,7 +41,8 @@ static X509 *begin(const char *common, EVP_PKEY *key, long serial, int from_day,
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial);
     X509_time_adj_ex(X509_getm_notBefore(certificate), from_day, -60, NULL);
     X509_time_adj_ex(X509_getm_notAfter(certificate), to_day, 0, NULL);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)common, -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)common,
+                               -1, -1, 0);
     X509_set_pubkey(certificate, key);
     return certificate;
 }

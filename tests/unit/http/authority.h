@@ -5,5 +5,6 @@
 struct authority;
 struct authority *authority_new(const char *directory, const char *file);       /* writes FILE.crt */
 struct authority *authority_free(struct authority *authority);
-/* Writes FILE.crt and FILE.key below the directory. `names`: "DNS:a,IP:127.0.0.1", or NULL for a client's. Days from now. */
+/* Writes FILE.crt and FILE.key below the directory. `names`: "DNS:a,IP:127.0.0.1", or NULL for a client's. Days from
+ * now. */
 void authority_issue(struct authority *authority, const char *file, const char *names, int from_day, int to_day);

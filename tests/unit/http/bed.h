@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests of engine/http and engine/kube stand on: server.py with its certificates, a loop, and answers kept whole. */
+/* What tests of engine/http and engine/kube stand on: server.py and its certificates, a loop, answers kept whole. */
 #pragma once
 
 #include "authority.h"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that answers rightly or wrongly, as the path says. For the tests of engine/http and engine/kube.
 
-Usage: server.py DIRECTORY. The directory holds NAME.crt and NAME.key for each name of TLS below, ca.crt for the clients'
-certificates, and `accepted`, the token that /gate lets in. Prints "name port" lines and "ready"; ends with its standard input, and removes
-the directory, so that a test that was killed leaves nothing.
+Usage: server.py DIRECTORY. The directory holds NAME.crt and NAME.key for each name of TLS below, ca.crt for the
+clients' certificates, and `accepted`, the token that /gate lets in. Prints "name port" lines and "ready"; ends with its
+standard input, and removes the directory, so that a test that was killed leaves nothing.
 Every answer is raw bytes, for half of them are no proper HTTP. Loopback only; the standard library only.
 """
 import email.utils
@@ -62,6 +62,23 @@ def cut_reset(connection, head, rest):
     reset(connection)
 
 
+def late_reset(connection, head, rest):
+    time.sleep(0.1)
+    cut_reset(connection, head, rest)
+
+
+def slow_gzip(connection, head, rest):
+    """The name of a file in gzip's own header, letter by letter: bytes that unpack to nothing."""
+    packed = gzip.compress(WORDS)
+    body = packed[:3] + b"\x08" + packed[4:10] + b"n" * 40 + b"\0" + packed[10:]
+    connection.sendall(answer(body[:10], "200 OK", "Content-Encoding: gzip", length=len(body)))
+    for number in range(10, 50):
+        time.sleep(0.02)
+        connection.sendall(body[number:number + 1])
+    connection.sendall(body[50:])
+    return True
+
+
 def gate(connection, head, rest):
     accepted = (DIRECTORY / "accepted").read_text()
     good = f"\r\nAuthorization: Bearer {accepted}\r\n" in head
@@ -95,13 +112,14 @@ PAGES = {                   # path: bytes, after which the connection stays; or 
     "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Trailer: 1\r\n\r\n",
     "bad-gzip": gzip_answer(b"this is no gzip, whatever the headers say"),
     "corrupt-gzip": gzip_answer(gzip.compress(WORDS)[:3000] + b"\0" * 200 + gzip.compress(WORDS)[3200:]),
-    "date": answer(b"", "503 Service Unavailable", "Retry-After: " + email.utils.formatdate(time.time() + 100, usegmt=True)),
+    "date": answer(b"", "503 Busy", "Retry-After: " + email.utils.formatdate(time.time() + 100, usegmt=True)),
     "gate": gate, "gzip": zipped, "silent": silent, "drip": drip, "cut-reset": cut_reset, "headers": endless_headers,
+    "late-reset": late_reset, "slow-gzip": slow_gzip,
 }
 LAST = {                    # the connection ends behind them
     "cut": answer(b"0123456789", length=100),
     "cut-chunk": chunked(b"one", end=False),
-    "cut-gzip": b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(WORDS)[:3000],
+    "cut-gzip": answer(gzip.compress(WORDS)[:3000], "200 OK", "Content-Encoding: gzip", length=99999),
     "bad-chunk": chunked(b"one", end=False) + b"zz\r\n",
     "cut-header": b"HTTP/1.1 200 OK\r\nContent-Le",
     "only-continue": b"HTTP/1.1 100 Continue\r\n\r\n",

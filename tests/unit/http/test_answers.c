@@ -4,6 +4,8 @@
 
 #include "../unit.h"
 
+#include <time.h>
+
 #define SOON 3000       /* ms; what is noticed at once must not wait for the idle time */
 
 static const struct http_options patient = {.idle = 60000};
@@ -92,7 +94,8 @@ static void test_headers_are_sent_as_given(void **state) {
     options.headers = NULL;
     assert_int_equal(http_get(&request, loop.http, "ftp://127.0.0.1/", &options, &callbacks, NULL), 0);
     request = http_request_free(request);
-    assert_int_equal(http_get(&request, loop.http, "http://user:password@127.0.0.1/", &options, &callbacks, NULL), -EINVAL);
+    assert_int_equal(http_get(&request, loop.http, "http://user:password@127.0.0.1/", &options, &callbacks, NULL),
+                     -EINVAL);
     assert_int_equal(http_get(&request, loop.http, "no URL", &options, &callbacks, NULL), -EINVAL);
     assert_null(request);
     answer_done(&answer);
@@ -117,6 +120,30 @@ static void test_truncated(void **state) {
         assert_true(answer.end.connected);
         assert_true(clock_now() - start < SOON);
     }
+    answer_done(&answer);
+    loop_close(&loop);
+}
+
+/* Data and reset lie in the kernel together: what is told is what came, not that nothing did. */
+static void test_what_came_before_a_reset(void **state) {
+    static const struct timespec while_it_comes = {.tv_nsec = 400 * 1000 * 1000};
+    struct answer answer = {0};
+    struct http_request *request;
+    struct loop loop;
+    msec start;
+
+    loop_open(&loop);
+    request = ask(&loop, &answer, "plain", "late-reset", &patient);
+    loop_turn_for(&loop, 50);
+    nanosleep(&while_it_comes, NULL);
+    assert_int_equal(answer.n_headers, 0);
+    start = clock_now();
+    loop_until(&loop, &answer.ended);
+    assert_true(clock_now() - start < 500);
+    assert_int_equal(answer.end.outcome, HTTP_TRUNCATED);
+    assert_int_equal(answer.status, 200);
+    assert_true(answer.size > 40000);
+    http_request_free(request);
     answer_done(&answer);
     loop_close(&loop);
 }
@@ -179,7 +206,7 @@ static void test_dns(void **state) {
 }
 
 static void test_idle(void **state) {
-    static const struct http_options options = {.idle = 300};
+    struct http_options options = {.idle = 300};
     struct answer answer = {0};
     struct loop loop;
     msec start = clock_now(), taken;
@@ -191,6 +218,10 @@ static void test_idle(void **state) {
     assert_true(answer.end.connected);
     assert_string_equal(answer.body, "x");
     assert_true(taken >= 290 && taken < SOON);
+    options.gzip = true;        /* bytes that unpack to nothing are no silence */
+    fetch(&loop, &answer, "plain", "slow-gzip", &options);
+    assert_int_equal(answer.end.outcome, HTTP_COMPLETE);
+    assert_true(answer.size > 10000);
     fetch(&loop, &answer, "plain", "mute", &options);
     assert_int_equal(answer.end.outcome, HTTP_IDLE);
     assert_true(answer.end.connected);
@@ -363,8 +394,9 @@ static void test_names(void **state) {
 }
 
 RUN(cmocka_unit_test(test_complete), cmocka_unit_test(test_only_the_last_response_counts),
-    cmocka_unit_test(test_headers_are_sent_as_given), cmocka_unit_test(test_truncated), cmocka_unit_test(test_no_answer),
-    cmocka_unit_test(test_refused), cmocka_unit_test(test_dns), cmocka_unit_test(test_idle), cmocka_unit_test(test_deadline),
+    cmocka_unit_test(test_headers_are_sent_as_given), cmocka_unit_test(test_truncated),
+    cmocka_unit_test(test_what_came_before_a_reset), cmocka_unit_test(test_no_answer), cmocka_unit_test(test_refused),
+    cmocka_unit_test(test_dns), cmocka_unit_test(test_idle), cmocka_unit_test(test_deadline),
     cmocka_unit_test(test_connect_timeout), cmocka_unit_test(test_gzip), cmocka_unit_test(test_too_large),
     cmocka_unit_test(test_retry_after), cmocka_unit_test(test_fresh), cmocka_unit_test(test_proxy),
     cmocka_unit_test(test_names))

@@ -263,7 +263,8 @@ static void test_sentences_of_failures(void **state) {
         const char *words;
     } cases[] = {
         {"refused", "certificate-authority: ca.crt", HTTP_REFUSED, "Connection refused (context test in "},
-        {"good", "certificate-authority: ca.crt, tls-server-name: wrong.test", HTTP_TLS, "for wrong.test: set tls-server-name"},
+        {"good", "certificate-authority: ca.crt, tls-server-name: wrong.test", HTTP_TLS,
+         "for wrong.test: set tls-server-name"},
         {"expired", "certificate-authority: ca.crt", HTTP_TLS, "clock of this machine"},
         {"plain", "certificate-authority: ca.crt", HTTP_TLS, "is the port of https://127.0.0.1:"},
         {"good", "disable-compression: false", HTTP_TLS, "names no CA, so the system's are used"},

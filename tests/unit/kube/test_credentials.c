@@ -81,8 +81,8 @@ static void test_old_token_stays(void **state) {
     static const struct {
         const char *text, *words;
     } bad[] = {
-        {"", "empty"}, {" \n\n", "empty"}, {"two\nlines", "character"}, {"bl ank", "character"}, {"caf\xc3\xa9", "character"},
-        {NULL, "cannot be read"},
+        {"", "empty"},           {" \n\n", "empty"},           {"two\nlines", "character"},
+        {"bl ank", "character"}, {"caf\xc3\xa9", "character"}, {NULL, "cannot be read"},
     };
     CLEANUP(cleanup_free) char *path = NULL;
     struct case_ c;
@@ -220,7 +220,8 @@ static void test_passphrase(void **state) {
     path = bed_path("locked.key");
     file = fopen(path, "we");
     assert_non_null(file);
-    assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(), (const unsigned char *)"word", 4, NULL, NULL), 1);
+    assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(), (const unsigned char *)"word", 4, NULL, NULL),
+                     1);
     assert_int_equal(fclose(file), 0);
     EVP_PKEY_free(key);
     assert_int_equal(refresh(&c, 0), -EINVAL);
