@@ -101,11 +101,16 @@ static void schedule(struct bus *bus) {
         uv_timer_start(&bus->timer, on_timer, (uint64_t)(due > now ? due - now : 0), 0);
 }
 
-/* Tells of a change. The last thing to do in a callback: the bus may be freed after it. */
+/* Arms the timer for the new state and tells of a change. The last thing to do: the bus may be freed after it. */
 static void set_state(struct bus *bus, enum bus_state state, const char *detail) {
-    if (bus->freed || (state == bus->state && !strcmp(detail, bus->detail)))
+    bool changed = state != bus->state || strcmp(detail, bus->detail);
+
+    if (bus->freed)
         return;
     bus->state = state;
+    schedule(bus);
+    if (!changed)
+        return;
     snprintf(bus->detail, sizeof(bus->detail), "%s", detail);
     if (bus->handler.on_state)
         bus->handler.on_state(bus->userdata, state, bus->detail);
@@ -125,7 +130,6 @@ static void wait_and_retry(struct bus *bus, const char *detail) {
     drop_links(bus);
     bus->retry_at = clock_now() + MIN(BACKOFF_MAX, (msec)BACKOFF_FIRST << MIN(bus->failures, 8));
     bus->failures++;
-    schedule(bus);
     set_state(bus, BUS_WAITING, detail);
 }
 
@@ -187,7 +191,6 @@ static void become_connected(struct bus *bus) {
     bus->reconnects += bus->was_connected;
     bus->was_connected = true;
     outbox_reconnected(bus->outbox, clock_now());
-    schedule(bus);
     set_state(bus, BUS_CONNECTED, "");
 }
 
@@ -206,7 +209,6 @@ static void on_open(void *userdata, struct link *link) {
         return;
     }
     probe_begin(&bus->probe, bus->options.write, clock_now());
-    schedule(bus);
     set_state(bus, BUS_PROBING, "waiting for an event to come back");
 }
 
