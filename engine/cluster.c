@@ -2,13 +2,11 @@
 /*
  * Cluster - carries out what policy decides and what followup asks for.
  *
- *   picture ─▶ policy ─decision─▶ store_prepare ─▶ [worker: store_write] ─▶ store_confirm ─▶ announcement on the bus
- *                 ▲                                      │ failed: later                        │ echo, job returns
- *                 ╰──────────────────────────────────────╯                                      ▼
- *                                      repair of those who have not said that they have it ◀─ followup
+ *   source ─picture─▶ policy ─decision─▶ publication ─▶ bus ─▶ minions ─job returns─▶ followup
+ *                        ▲ confirmed, failed  │  ▲                                       │
+ *                        ╰────────────────────╯  ╰──────────────── repair ───────────────╯
  *
- * Keeps: nothing is announced before it is on disk; one write at a time; step() is the only place that begins anything,
- * and every callback ends in it.
+ * Keeps: step() is the only place that begins anything, and every callback ends in it.
  * Does not: judge a change (policy), order versions (store), or know the bus's ways (bus).
  */
 #include "cluster.h"
@@ -16,54 +14,31 @@
 #include "minions.h"
 #include "nodewall/log.h"
 #include "nodewall/policy.h"
+#include "publication.h"
 #include "source.h"
-#include "voice.h"
 
 #include <string.h>
 
-enum {
-    RETRY_CONFIG = 30000,       /* a kubeconfig that was no good is read again */
-    RETRY_DERIVE = 1000,
-};
+enum { RETRY_CONFIG = 30000 };      /* ms; a kubeconfig that was no good is read again */
 
 struct cluster {
     struct cluster_shared *shared;
     const struct cluster_config *config;
     char *name;                     /* outlives a config that was taken away */
     uv_timer_t timer;
-    uv_work_t work;
-    bool working, closing, inside;
+    bool closing, inside;
 
     struct source *source;          /* NULL while misconfigured */
     struct policy *policy;
-    struct store *store;
+    struct publication publication;
     struct minions minions;
     struct health health;
-    struct voice voice;
     bool listed;                    /* a list was complete, once */
-
-    struct commit *commit;          /* being written, or written and not yet announced (underived) */
-    int write_result;
-    enum event_reason reason;       /* of `commit` */
-    bool underived;
-
-    msec retry_config, retry_derive;            /* MSEC_NEVER: nothing to retry */
-    int last_error;                 /* of a write, so that the same is logged once */
-    uint64_t publications, write_failures;
+    char refresh[RV_MAX + 1];       /* publish again once the cluster is past this rv; "": no need */
+    msec retry_config;              /* MSEC_NEVER: nothing to retry */
 };
 
 static void step(struct cluster *cluster);
-
-/* Of what was confirmed before, and for everybody. */
-static void announce_again(struct cluster *cluster, enum event_reason reason) {
-    char token[TOKEN_DIGITS + 1];
-    int r = store_announce(cluster->store, NULL, 0, token);
-
-    if (r == 0)
-        voice_announce(&cluster->voice, store_set(cluster->store), NULL, reason, token);
-    else if (r < 0)
-        log_error("%s: cannot announce: %s", cluster->name, strerror(-r));
-}
 
 static void look_at_health(struct cluster *cluster, msec now) {
     struct health_turn turns[HEALTH_TURNS];
@@ -74,7 +49,7 @@ static void look_at_health(struct cluster *cluster, msec now) {
     n = health_look(&cluster->health, &hold, cluster->source ? source_stats(cluster->source).last_byte : -1,
                     cluster->config->stale_after, now, turns);
     for (size_t i = 0; i < n; i++)
-        voice_health(&cluster->voice, &turns[i], now);
+        voice_health(&cluster->publication.voice, &turns[i], now);
 }
 
 /* ---- source ---- */
@@ -83,7 +58,7 @@ static void on_change(void *userdata, const struct inventory_change *change) {
     struct cluster *cluster = userdata;
 
     if (!change->listed)
-        voice_node(&cluster->voice, change, clock_now());
+        voice_node(&cluster->publication.voice, change, clock_now());
 }
 
 static void on_picture(void *userdata, bool complete_list) {
@@ -150,68 +125,44 @@ static void open_source(struct cluster *cluster, msec now) {
     cluster->retry_config = now + RETRY_CONFIG;
 }
 
-/* ---- store ---- */
-
-static void write_work(uv_work_t *work) {
-    struct cluster *cluster = work->data;
-
-    cluster->write_result = store_write(cluster->commit);
-}
-
-static void announce_commit(struct cluster *cluster) {
-    if (commit_set(cluster->commit)) {
-        voice_announce(&cluster->voice, store_set(cluster->store), commit_delta(cluster->commit), cluster->reason,
-                       commit_token(cluster->commit));
-        cluster->publications++;
-    }
-    cluster->commit = commit_free(cluster->commit);
-    cluster->underived = false;
-}
-
-static void written(struct cluster *cluster, msec now) {
-    int r = cluster->write_result;
-
-    if (r < 0) {
-        if (r != cluster->last_error)
-            log_error("%s: the store cannot be written: %s; nothing is announced until it can", cluster->name,
-                      strerror(-r));
-        cluster->last_error = r;
-        cluster->write_failures++;
-        cluster->commit = commit_free(cluster->commit);
-        policy_failed(cluster->policy, now);
-        return;
-    }
-    if (cluster->last_error)
-        log_info("%s: the store can be written again", cluster->name);
-    cluster->last_error = 0;
-    store_confirm(cluster->store, cluster->commit);
-    r = policy_confirmed(cluster->policy, commit_set(cluster->commit), now);
-    if (r < 0)
-        log_error("%s: %s", cluster->name, strerror(-r));
-    if (cluster->write_result == STORE_UNDERIVED) {
-        log_error("%s: files/ or announce/ in the state directory cannot be written; trying again", cluster->name);
-        cluster->underived = true;
-        cluster->retry_derive = now + RETRY_DERIVE;
-        return;
-    }
-    announce_commit(cluster);
-}
+/* ---- decisions ---- */
 
 static void finish(struct cluster *cluster);
 
-static void after_write(uv_work_t *work, int status) {
-    struct cluster *cluster = work->data;
+static void on_written(void *userdata, const struct set *set, int error) {
+    struct cluster *cluster = userdata;
+    msec now = clock_now();
+    int r = 0;
 
-    (void)status;
-    cluster->working = false;
-    written(cluster, clock_now());
+    if (error < 0)
+        policy_failed(cluster->policy, now);
+    else
+        r = policy_confirmed(cluster->policy, set, now);
+    if (r < 0)
+        log_error("%s: %s", cluster->name, strerror(-r));
     if (cluster->closing)
         finish(cluster);
     else
         step(cluster);
 }
 
-static void begin_write(struct cluster *cluster, struct policy_decision *decision, msec now) {
+static const char *current_rv(const struct cluster *cluster, struct watch_stats *stats) {
+    const struct set *set = store_set(cluster->publication.store);
+
+    *stats = cluster->source ? source_stats(cluster->source) : (struct watch_stats){0};
+    return stats->rv[0] ? stats->rv : set ? set->version.rv : "";
+}
+
+/* Whether a set is to be published even if it is equal. A minion that holds a set of another store with the same rv takes
+ * neither for the later one; a set with a later rv tells (tests/model: no refresh after a conflict). */
+static bool must_publish(const struct cluster *cluster) {
+    struct watch_stats stats;
+
+    return store_must_commit(cluster->publication.store) ||
+           (cluster->refresh[0] && decimal_compare(current_rv(cluster, &stats), cluster->refresh) > 0);
+}
+
+static int publish(struct cluster *cluster, struct policy_decision *decision, msec now) {
     static const enum event_reason reasons[] = {
         [POLICY_WATCH] = EVENT_WATCH,
         [POLICY_RELIST] = EVENT_RELIST,
@@ -219,78 +170,68 @@ static void begin_write(struct cluster *cluster, struct policy_decision *decisio
         [POLICY_OPERATOR] = EVENT_OPERATOR,
     };
     CLEANUP(json_putp) json_object *state = NULL;
-    const struct set *before = store_set(cluster->store);
-    int r;
+    struct watch_stats stats;
+    int r = policy_state(cluster->policy, now, clock_wall(), &state);
 
+    if (r < 0)
+        return r;
     if (decision->set) {
-        struct watch_stats stats = cluster->source ? source_stats(cluster->source) : (struct watch_stats){0};
-
-        snprintf(decision->set->version.rv, sizeof(decision->set->version.rv), "%s",
-                 stats.rv[0] ? stats.rv : before ? before->version.rv : "");
+        snprintf(decision->set->version.rv, sizeof(decision->set->version.rv), "%s", current_rv(cluster, &stats));
         decision->set->version.as_of = clock_wall();
+        cluster->refresh[0] = '\0';
     }
-    r = policy_state(cluster->policy, now, clock_wall(), &state);
-    if (r == 0)
-        r = store_prepare(&cluster->commit, cluster->store, decision->set, state);
-    if (r == 0) {
-        cluster->reason = reasons[decision->reason];
-        cluster->work.data = cluster;
-        r = uv_queue_work(cluster->shared->loop, &cluster->work, write_work, after_write);
-    }
-    if (r) {
-        log_error("%s: %s", cluster->name, strerror(r < 0 ? -r : EBUSY));
-        cluster->commit = commit_free(cluster->commit);
-        policy_failed(cluster->policy, now);
-        return;
-    }
-    cluster->working = true;
-}
-
-static void derive_again(struct cluster *cluster, msec now) {
-    int r = store_derive(cluster->store);
-
-    if (r) {
-        cluster->retry_derive = now + RETRY_DERIVE;
-        return;
-    }
-    cluster->retry_derive = MSEC_NEVER;
-    if (cluster->commit)
-        announce_commit(cluster);
-    else if (store_set(cluster->store))
-        announce_again(cluster, EVENT_START);
+    return publication_begin(&cluster->publication, decision->set, state, reasons[decision->reason]);
 }
 
 static void decide(struct cluster *cluster, msec now) {
     CLEANUP(policy_decision_done) struct policy_decision decision = {0};
-    int r = policy_decide(cluster->policy, now, store_must_commit(cluster->store), &decision);
+    int r = policy_decide(cluster->policy, now, must_publish(cluster), &decision);
 
+    if (r == 0 && (decision.set || decision.save)) {
+        r = publish(cluster, &decision, now);
+        if (r < 0)
+            policy_failed(cluster->policy, now);
+    } else if (r == 0 && policy_wants_list(cluster->policy, now) && cluster->source) {
+        source_relist(cluster->source);
+    }
     if (r < 0)
         log_error("%s: %s", cluster->name, strerror(-r));
-    else if (decision.set || decision.save)
-        begin_write(cluster, &decision, now);
-    else if (policy_wants_list(cluster->policy, now) && cluster->source)
-        source_relist(cluster->source);
 }
 
 /* ---- minions ---- */
 
-/* What was found out about minions and has to be done about it. Needs the store to be free and the bus to be there. */
+/* Tells those again who have not said that they have it. The bus is there, and the store is free. */
 static void repair(struct cluster *cluster, msec now) {
     for (;;) {
         CLEANUP(cleanup_free) const char **minions = NULL;
-        char token[TOKEN_DIGITS + 1];
         size_t n = 0;
         int r = followup_repairs(cluster->minions.followup, now, &minions, &n);
 
-        if (r < 0 || n == 0)
+        if (r == 0 && n == 0)
             return;
-        r = store_announce(cluster->store, minions, n, token);
-        if (r != 0) {
-            log_error("%s: cannot announce again: %s", cluster->name, strerror(r < 0 ? -r : EBUSY));
+        if (r == 0)
+            r = publication_repair(&cluster->publication, minions, n);
+        if (r < 0) {
+            log_error("%s: cannot announce again: %s", cluster->name, strerror(-r));
             return;
         }
-        voice_repair(&cluster->voice, store_set(cluster->store), token, minions, n);
     }
+}
+
+/* What a minion's return said about the order of sets, beyond its own being current or not. */
+static void disorder(struct cluster *cluster, int outcome, msec now) {
+    struct health_turn turn = {.what = EVENT_CONFLICT, .since = now};
+    const char *text;
+
+    if (outcome == FOLLOWUP_AHEAD) {
+        store_begin_epoch(cluster->publication.store);
+        text = "a minion has a later generation than this store, which must have been set back; a new epoch begins";
+    } else {
+        snprintf(cluster->refresh, sizeof(cluster->refresh), "%s", followup_conflict_rv(cluster->minions.followup));
+        text = "a minion holds a set of another store that is no older; it is told again once the cluster has moved on";
+    }
+    snprintf(turn.detail, sizeof(turn.detail), "%s", text);
+    voice_health(&cluster->publication.voice, &turn, now);
 }
 
 /* ---- the one place where things begin ---- */
@@ -302,8 +243,9 @@ static void on_timer(uv_timer_t *timer) {
 static void arm(struct cluster *cluster, msec now) {
     msec due = MIN(cluster->retry_config, followup_due(cluster->minions.followup));
 
-    if (!cluster->working)
-        due = MIN(due, MIN(cluster->retry_derive, policy_due(cluster->policy, now)));
+    due = MIN(due, cluster->publication.retry);
+    if (publication_is_free(&cluster->publication))
+        due = MIN(due, policy_due(cluster->policy, now));
     /* What is due but has to wait for the bus or a write comes back by their callbacks; looking each 250 ms costs little. */
     if (due != MSEC_NEVER)
         uv_timer_start(&cluster->timer, on_timer, (uint64_t)(due > now ? due - now : 250), 0);
@@ -319,12 +261,13 @@ static void step(struct cluster *cluster) {
     cluster->inside = true;
     if (now >= cluster->retry_config)
         open_source(cluster, now);
-    if (!cluster->working && now >= cluster->retry_derive)
-        derive_again(cluster, now);
-    if (!cluster->working && !cluster->underived)
+    if (!cluster->publication.writing && now >= cluster->publication.retry)
+        publication_retry(&cluster->publication, now);
+    if (publication_is_free(&cluster->publication))
         decide(cluster, now);
     minions_drop(&cluster->minions, now);
-    if (!cluster->working && store_set(cluster->store) && bus_stats(cluster->shared->bus).state == BUS_CONNECTED)
+    if (publication_is_free(&cluster->publication) && store_set(cluster->publication.store) &&
+        bus_stats(cluster->shared->bus).state == BUS_CONNECTED)
         repair(cluster, now);
     look_at_health(cluster, now);
     arm(cluster, now);
@@ -342,23 +285,16 @@ void cluster_observe(struct cluster *cluster, const char *tag, size_t tag_size, 
 
     minions_look(&cluster->minions, now);
     r = followup_observe(cluster->minions.followup, tag, tag_size, data, now);
-    if (r == FOLLOWUP_AHEAD || r == FOLLOWUP_CONFLICT) {
-        struct health_turn turn = {.what = EVENT_CONFLICT, .since = now};
-
-        snprintf(turn.detail, sizeof(turn.detail), "%s",
-                 r == FOLLOWUP_AHEAD ? "a minion has a later generation than this store: was the state directory set back?"
-                                     : "a minion holds a set of another store and takes only additions; "
-                                       "'nodewall.apply accept=True' there takes this one");
-        voice_health(&cluster->voice, &turn, now);
-    }
+    if (r == FOLLOWUP_AHEAD || r == FOLLOWUP_CONFLICT)
+        disorder(cluster, r, now);
     if (r)
         step(cluster);
 }
 
 void cluster_delivered(struct cluster *cluster, const char *id) {
-    if (strcmp(id, cluster->voice.announced_id))
+    if (strcmp(id, cluster->publication.voice.announced_id))
         return;
-    followup_announced(cluster->minions.followup, &cluster->voice.announced, clock_now());
+    followup_announced(cluster->minions.followup, &cluster->publication.voice.announced, clock_now());
     step(cluster);
 }
 
@@ -380,18 +316,19 @@ static void policy_options_of(struct policy_options *ret, const struct cluster_c
 
 static int open_store(struct cluster *cluster, msec now) {
     struct policy_options options;
-    int r = store_open(&cluster->store, cluster->shared->state_dir, cluster->name);
+    int r;
 
+    cluster->publication = (struct publication){
+        .loop = cluster->shared->loop,
+        .voice = {.cluster = cluster->name, .bus = cluster->shared->bus},
+        .on_written = on_written,
+        .userdata = cluster,
+    };
+    r = publication_open(&cluster->publication, cluster->shared->state_dir, cluster->name, now);
     if (r < 0)
         return r;
-    if (r == STORE_PREVIOUS)
-        log_error("%s: the newest copy of its store is unreadable and kept as .bad; the one before is used", cluster->name);
-    else if (r == STORE_LOST)
-        log_error("%s: its store is unreadable and kept as .bad; a new one is begun", cluster->name);
-    if (r == STORE_UNDERIVED || !store_is_derived(cluster->store))
-        cluster->retry_derive = now + RETRY_DERIVE;
     policy_options_of(&options, cluster->config);
-    return policy_new(&cluster->policy, &options, store_set(cluster->store), store_policy(cluster->store), now,
+    return policy_new(&cluster->policy, &options, store_set(cluster->publication.store), store_policy(cluster->publication.store), now,
                       clock_wall());
 }
 
@@ -407,13 +344,12 @@ int cluster_new(struct cluster **ret, struct cluster_shared *shared, const struc
     cluster->timer.data = cluster;
     cluster->shared = shared;
     cluster->config = config;
-    cluster->retry_config = cluster->retry_derive = MSEC_NEVER;
+    cluster->retry_config = MSEC_NEVER;
     health_link(&cluster->health, HEALTH_STARTING, "", now);
     cluster->health.link_since = now;
     cluster->name = strdup(config->name);
     if (!cluster->name)
         return -ENOMEM;
-    cluster->voice = (struct voice){.cluster = cluster->name, .bus = shared->bus};
     r = open_store(cluster, now);
     if (r < 0)
         return r;
@@ -421,8 +357,8 @@ int cluster_new(struct cluster **ret, struct cluster_shared *shared, const struc
     if (r < 0)
         return r;
     /* Whoever missed something while no engine ran is told now; the others say `have`. */
-    if (store_set(cluster->store) && cluster->retry_derive == MSEC_NEVER)
-        announce_again(cluster, EVENT_START);
+    if (store_set(cluster->publication.store) && cluster->publication.retry == MSEC_NEVER)
+        publication_repeat(&cluster->publication, EVENT_START);
     open_source(cluster, now);
     arm(cluster, now);
     *ret = TAKE_PTR(cluster);
@@ -446,8 +382,7 @@ void cluster_reload(struct cluster *cluster, const struct cluster_config *config
 static void on_closed(uv_handle_t *handle) {
     struct cluster *cluster = handle->data;
 
-    commit_free(cluster->commit);
-    store_free(cluster->store);
+    publication_done(&cluster->publication);
     policy_free(cluster->policy);
     minions_done(&cluster->minions);
     cluster->shared->n_alive--;
@@ -463,7 +398,7 @@ struct cluster *cluster_free(struct cluster *cluster) {
     if (cluster && !cluster->closing) {
         cluster->closing = true;
         cluster->source = source_free(cluster->source);
-        if (!cluster->working)
+        if (!cluster->publication.writing)
             finish(cluster);
     }
     return NULL;
@@ -480,15 +415,15 @@ void cluster_report(struct cluster *cluster, struct cluster_report *ret) {
         .state = health_state(&cluster->health),
         .detail = health_detail(&cluster->health),
         .server = "",
-        .set = store_set(cluster->store),
-        .epoch = store_epoch(cluster->store),
+        .set = store_set(cluster->publication.store),
+        .epoch = store_epoch(cluster->publication.store),
         .watch = {.last_byte = -1, .last_list = -1, .last_event = -1},
         .in_grace = policy.in_grace,
         .over_limit = policy.over_limit,
         .minions = followup_summary(cluster->minions.followup),
-        .publications = cluster->publications,
-        .write_failures = cluster->write_failures,
-        .node_events_cut = cluster->voice.node_events_cut,
+        .publications = cluster->publication.n_published,
+        .write_failures = cluster->publication.n_failed,
+        .node_events_cut = cluster->publication.voice.node_events_cut,
     };
     policy_hold(cluster->policy, &ret->hold);
     if (cluster->source) {

@@ -39,6 +39,8 @@ enum followup_outcome {
     FOLLOWUP_CONFLICT = 3,          /* a minion holds another epoch that it will not leave for ours */
 };
 int followup_observe(struct followup *followup, const char *tag, size_t tag_size, struct json_object *data, msec now);
+/* After FOLLOWUP_CONFLICT: the rv of the set that the minion holds, "" if it didn't say. */
+const char *followup_conflict_rv(const struct followup *followup);
 
 /* When followup_repairs or followup_dropped may have something; MSEC_NEVER. */
 msec followup_due(const struct followup *followup);
