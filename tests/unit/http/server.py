@@ -73,7 +73,7 @@ def slow_gzip(connection, head, rest):
     body = packed[:3] + b"\x08" + packed[4:10] + b"n" * 40 + b"\0" + packed[10:]
     connection.sendall(answer(body[:10], "200 OK", "Content-Encoding: gzip", length=len(body)))
     for number in range(10, 50):
-        time.sleep(0.02)
+        time.sleep(0.025)
         connection.sendall(body[number:number + 1])
     connection.sendall(body[50:])
     return True

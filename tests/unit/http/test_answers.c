@@ -136,10 +136,9 @@ static void test_what_came_before_a_reset(void **state) {
     request = ask(&loop, &answer, "plain", "late-reset", &patient);
     loop_turn_for(&loop, 50);
     nanosleep(&while_it_comes, NULL);
-    assert_int_equal(answer.n_headers, 0);
     start = clock_now();
     loop_until(&loop, &answer.ended);
-    assert_true(clock_now() - start < 500);
+    assert_true(clock_now() - start < SOON);
     assert_int_equal(answer.end.outcome, HTTP_TRUNCATED);
     assert_int_equal(answer.status, 200);
     assert_true(answer.size > 40000);
@@ -206,7 +205,7 @@ static void test_dns(void **state) {
 }
 
 static void test_idle(void **state) {
-    struct http_options options = {.idle = 300};
+    struct http_options options = {.idle = 500};
     struct answer answer = {0};
     struct loop loop;
     msec start = clock_now(), taken;
@@ -217,7 +216,7 @@ static void test_idle(void **state) {
     assert_int_equal(answer.end.outcome, HTTP_IDLE);
     assert_true(answer.end.connected);
     assert_string_equal(answer.body, "x");
-    assert_true(taken >= 290 && taken < SOON);
+    assert_true(taken >= 490 && taken < SOON);
     options.gzip = true;        /* bytes that unpack to nothing are no silence */
     fetch(&loop, &answer, "plain", "slow-gzip", &options);
     assert_int_equal(answer.end.outcome, HTTP_COMPLETE);

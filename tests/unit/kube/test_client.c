@@ -93,7 +93,7 @@ static void test_request(void **state) {
 }
 
 static void test_limits_are_passed_on(void **state) {
-    struct kube_options idle = {.idle = 200}, deadline = {.deadline = 300}, limit = {.limit = 3};
+    struct kube_options idle = {.idle = 800}, deadline = {.deadline = 300}, limit = {.limit = 3};
     struct answer answer = {0};
     struct loop loop;
     struct kube_client *client = open_client(&loop, "good", "certificate-authority: ca.crt", "token: t");
