@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside a Salt environment and a network namespace: one JSON request a line on stdin, one JSON answer a line on stdout.
 
-It has Salt's own loader, pillar compiler, state system and reactor, without master or minion: file client and pillar are local. A
-process that stays saves the second that importing Salt costs each time. Started by box.py.
+It has Salt's own loader, pillar compiler, state system and reactor, without master or minion: file client and pillar are local unless the
+configuration says otherwise. A process that stays saves the second that importing Salt costs each time. Started by box.py.
 Requests: {"do": one of the functions below, …}; answers: {"value": …} or {"error": …}.
 """
 import json
@@ -12,6 +12,7 @@ import sys
 
 import salt.config
 import salt.loader
+import salt.minion
 import salt.pillar
 import salt.state
 import salt.utils.reactor
@@ -36,6 +37,8 @@ class Loaded:
         if Loaded.grains is None:
             Loaded.grains = salt.loader.grains(self.opts)
         self.opts["grains"] = dict(Loaded.grains)
+        if self.opts["file_client"] == "remote":
+            self.opts.update(salt.minion.resolve_dns(self.opts))
         self.context = {}
         self.modules = salt.loader.minion_mods(self.opts, context=self.context)
 

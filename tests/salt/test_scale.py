@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Five thousand addresses: one transaction, and not much more than what nft itself takes for it.
+
+Times are the best of several on whatever machine this is, so both sides are measured here and only compared.
+"""
+import subprocess
+import time
+
+from box import Cluster, prod
+
+COUNT = 5000
+MOST = 3.0          # times `nft -f` alone
+
+
+def addresses(count):
+    """Half of them IPv6."""
+    return [f"10.{number >> 8}.{number & 255}.7" if number % 2 else f"2001:db8:{number:x}::7" for number in range(count)]
+
+
+def wrapped(box):
+    """Puts a wrapper around nft into the worker's PATH; returns the file with its calls and the one with its last input, and the old PATH."""
+    folder, calls, script = box.directory / "bin", box.directory / "calls", box.directory / "script"
+    folder.mkdir()
+    (folder / "nft").write_text(f'#!/bin/sh\necho "$*" >>{calls}\ncase "$*" in "-f -") cat >{script}; exec /usr/sbin/nft -f {script} ;; *) exec /usr/sbin/nft "$@" ;; esac\n',
+                                encoding="ascii")
+    (folder / "nft").chmod(0o755)
+    path = box.call("environ.get", "PATH")
+    box.call("environ.setval", "PATH", f"{folder}:{path}")
+    return calls, script, path
+
+
+def test_five_thousand_from_nothing(box, record_property):
+    cluster = Cluster(addresses=addresses(COUNT))
+    box.publish(cluster)
+    box.pillar(prod())
+    calls, script, path = wrapped(box)
+    try:
+        assert box.apply()["result"] == "applied"
+    finally:
+        box.call("environ.setval", "PATH", path)
+    box.has(cluster)
+    made = calls.read_text(encoding="ascii").splitlines()
+    assert made.count("-f -") == 1 and len(made) <= 3, f"one transaction, one look before it, one after: {made}"
+
+    # `ours`: reading, checking, digest, comparing, the transaction. What Salt's file client takes is Salt's.
+    bare, ours, fetched = [], [], []
+    for _ in range(7):
+        box.namespace.nft("flush", "ruleset")
+        begun = time.monotonic()
+        subprocess.run(["nsenter", f"--net={box.namespace.path}", "--", "/usr/sbin/nft", "-f", str(script)], check=True)
+        bare.append(time.monotonic() - begun)
+        box.namespace.nft("flush", "ruleset")
+        begun = time.monotonic()
+        done = box.call("nodewall.restore")
+        ours.append(time.monotonic() - begun)
+        assert done["result"] == "applied"
+        box.has(cluster)
+        box.call("nodewall.clean")
+        begun = time.monotonic()
+        assert box.call("nodewall.apply", pillar={"rules": prod()})["result"] == "applied"
+        fetched.append(time.monotonic() - begun)
+    said = f"{COUNT} addresses, ms: nft -f {min(bare) * 1e3:.0f}, from disk {min(ours) * 1e3:.0f}, with Salt's file client {min(fetched) * 1e3:.0f}"
+    print(said)
+    record_property("times", said)
+    assert min(ours) <= MOST * min(bare), said
+
+
+def test_one_of_five_thousand(box):
+    """A delta costs the same whatever the size: no listing of members, two calls of nft."""
+    cluster = Cluster(addresses=addresses(COUNT))
+    box.publish(cluster)
+    box.pillar(prod())
+    box.apply()
+    calls, script, path = wrapped(box)
+    try:
+        assert box.update(cluster.change(add=["192.0.2.1"], remove=[addresses(2)[1]]))["result"] == "applied"
+    finally:
+        box.call("environ.setval", "PATH", path)
+    assert calls.read_text(encoding="ascii").splitlines() == ["-j list set inet nodewall applied", "-f -"]
+    assert len(script.read_text(encoding="ascii")) < 1000
+    box.has(cluster)
