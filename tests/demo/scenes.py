@@ -151,7 +151,7 @@ def outage(stage, tell):
     stage.prod.create_node(node.label, [node.outside])
     let_in = first_accepted(prober, node.outside, joined, 40.0)
     took = let_in.start + let_in.took - joined if let_in else None
-    tell.expect(took is not None, "it is back, node-d joins and is let in", "never" if took is None else f"{took:.1f} s, most of it the pause between two attempts")
+    tell.expect(took is not None, "it is back, node-d joins and is let in", "never" if took is None else f"{took:.1f} s")
 
 
 def the_rest(stage, tell):

@@ -126,7 +126,7 @@ class Stage:
             self.undo.callback(self.prod.stop)
             self.prod.start()
             self.prod_kubeconfig = self.prod.kubeconfig(self.directory / "prod.kubeconfig")
-            self.stop_prod, self.start_prod = self.prod.stop_apiserver, self.prod.start_apiserver
+            self.stop_prod, self.start_prod = lambda: self.prod.stop_apiserver(kill=True), self.prod.start_apiserver
         else:
             self.prod = FakeKube(token=TOKEN, cert=certificate, key=key)
             where.inside(self.prod.start)
@@ -187,7 +187,7 @@ class Stage:
 
     def last_words(self, lines=15):
         """What the engine and Salt's parts of nodewall said last, for a failure."""
-        found = [line for line in self.master.log_text().split("\n") if "nodewall" in line]
+        found = [line for line in self.master.log_text().split("\n") if "nodewall" in line and "Published command" not in line]
         return "\n".join(found[-lines:]) or self.master.tail(lines)
 
     # --- who gets through ---
