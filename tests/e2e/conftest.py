@@ -98,6 +98,7 @@ class Worlds:
 
 @pytest.fixture(scope="session")
 def worlds(namespaces):
+    nodewall.binary()                           # without it there is nothing to build a world around
     for name in ("etcd", "kube-apiserver"):
         servers.path(name)
     found = Worlds()
