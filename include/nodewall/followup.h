@@ -29,16 +29,22 @@ int followup_roster(struct followup *followup, char *const *minions, size_t n_mi
 /* An announcement for everybody was put on the bus (best: its echo came); the waiting begins. Announcing the same
  * version again keeps what is known. */
 void followup_announced(struct followup *followup, const struct version *version, msec now);
+/* The store has this version, and it is on its way to the bus: whoever returns it before its echo was seen is not
+ * ahead of us. Nothing is waited for yet. */
+void followup_published(struct followup *followup, const struct version *version);
 
 /* Whether followup_observe could learn from an event with this tag; decode the data only then. */
 bool followup_wants(const char *tag, size_t tag_size);
 /* 0, or a positive outcome; events about others are 0. */
 enum followup_outcome {
     FOLLOWUP_CHANGED = 1,           /* a minion's row changed */
-    FOLLOWUP_AHEAD = 2,             /* a minion has our epoch with a generation above ours: the store was set back */
+    FOLLOWUP_AHEAD = 2,             /* a minion has our epoch with a generation above ours, or ours with another digest:
+                                     * the store was set back. Told once per epoch. */
     FOLLOWUP_CONFLICT = 3,          /* a minion holds another epoch that it will not leave for ours */
 };
 int followup_observe(struct followup *followup, const char *tag, size_t tag_size, struct json_object *data, msec now);
+/* After FOLLOWUP_CONFLICT: the rv that a set of ours has to be past for such a minion to take it. */
+const char *followup_conflict_rv(const struct followup *followup);
 /* After FOLLOWUP_CONFLICT: the rv of the set that the minion holds, "" if it didn't say. */
 const char *followup_conflict_rv(const struct followup *followup);
 
@@ -49,7 +55,9 @@ msec followup_due(const struct followup *followup);
  * followup_roster; the caller frees the array, not the names. Call again until *ret_n is 0. */
 int followup_repairs(struct followup *followup, msec now, const char ***ret, size_t *ret_n);
 /* One minion that is no longer concerned (its own not-mine that nothing contradicted for 10 s, or its key deleted),
- * to be taken out of the roster by the caller; forgotten here. NULL: none. The caller frees it. */
+ * to be taken out of the roster by the caller; forgotten here. NULL: none. The caller frees it. A minion that joined
+ * the roster later and never had the cluster has to say not-mine a second time, 5 minutes after the first: the state
+ * run that brought it there may still be under way. */
 char *followup_dropped(struct followup *followup, msec now);
 
 struct followup_summary {
