@@ -14,7 +14,9 @@ struct inventory_options {
     const char *const *types;           /* NULL-terminated: address types that count */
     const struct address *within;       /* networks; n_within 0: everywhere */
     size_t n_within;
-    size_t max_per_node, max_total;     /* addresses */
+    size_t max_per_node;                /* addresses; 0: no bound but decode's. What a node has stays before what is new */
+    size_t max_total;                   /* distinct addresses, the first to come keep their place; 0: SET_LIMIT. A bound on
+                                         * memory: give it more room than policy's, which knows what is confirmed */
 };
 
 /* What became of a node; only if its addresses (or its existence) changed. */
@@ -32,6 +34,8 @@ struct inventory;
 int inventory_new(struct inventory **ret, const struct inventory_options *options);
 struct inventory *inventory_free(struct inventory *inventory);
 DEFINE_CLEANUP(struct inventory, inventory_free)
+/* New options, for what is applied from now on; ask for a list, which applies every node again. -ENOMEM: nothing changed. */
+int inventory_reload(struct inventory *inventory, const struct inventory_options *options);
 
 /* Between list_start and list_done nodes are staged; list_done replaces the whole at once, and abandoned forgets it.
  * A node that is applied takes the place of one with the same name and another uid. Idempotent. <0: -ENOMEM. */
@@ -49,7 +53,7 @@ int inventory_living(const struct inventory *inventory, struct set **ret);
 /* Counts up whenever inventory_living or inventory_bare would tell something else. */
 uint64_t inventory_revision(const struct inventory *inventory);
 /* Labels (label_make) of living nodes that report no usable address at all; sorted, NULL-terminated; borrowed until the
- * next change. */
+ * next call that may change something. */
 const char *const *inventory_bare(struct inventory *inventory);
 
 struct inventory_stats {
