@@ -163,5 +163,53 @@ static void jobs(void **state) {
     assert_int_equal(sign_of("salt/job/1/new", "{\"fun\": \"nodewall.update\", \"arg\": [\"prod\"], \"minions\": \"db\"}").kind, SIGN_NONE);
 }
 
+/* What real masters and minions said, from a start to the end of a key: tests/vectors/signs.py tells the scene. */
+static void as_salt_says_it(void **state) {
+    static const struct {
+        enum sign_kind kind;
+        enum sign_answer answer;
+        unsigned generation;
+    } scene[] = {
+        {SIGN_ALIVE, 0, 0}, {SIGN_START, 0, 0},
+        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_FAILED, 0},      /* update, before the module is there */
+        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_NOT_MINE, 0},    /* update */
+        {SIGN_NONE, 0, 0},  {SIGN_ALIVE, 0, 0},                 /* apply test=True */
+        {SIGN_NONE, 0, 0},  {SIGN_STATE, 0, 0},                 /* state.apply */
+        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_HAS, 1},         /* update: have */
+        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_HAS, 2},         /* update: fetched */
+        {SIGN_NONE, 0, 0},  {SIGN_ANSWER, SIGN_HAS, 2},         /* apply */
+        {SIGN_NONE, 0, 0},  {SIGN_ANSWER, SIGN_HAS, 2},         /* status */
+        {SIGN_NONE, 0, 0},  {SIGN_CLEANED, 0, 0},               /* clean */
+        {SIGN_KEY_DELETED, 0, 0},
+    };
+    CLEANUP(json_putp) json_object *vectors = NULL;
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/vectors/signs.json", getenv("NODEWALL_TESTS"));
+    vectors = json_object_from_file(path);
+    assert_true(json_object_array_length(vectors) >= 3);
+    for (size_t i = 0; i < json_object_array_length(vectors); i++) {
+        json_object *events = json_get(json_object_array_get_idx(vectors, i), "events");
+
+        assert_int_equal(json_object_array_length(events), ARRAY_LENGTH(scene));
+        for (size_t j = 0; j < ARRAY_LENGTH(scene); j++) {
+            json_object *event = json_object_array_get_idx(events, j);
+            const char *tag = json_object_get_string(json_get(event, "tag"));
+            struct sign sign;
+
+            assert_true(sign_wants(tag, strlen(tag)));
+            sign_read(&sign, "prod", tag, strlen(tag), json_get(event, "data"));
+            if (sign.kind != scene[j].kind || sign.answer != scene[j].answer || sign.generation != scene[j].generation)
+                fail_msg("%s: kind %d, answer %d, generation %d", json_object_to_json_string(event), (int)sign.kind, (int)sign.answer,
+                         (int)sign.generation);
+            if (sign.kind == SIGN_JOB)
+                assert_string_equal(json_object_get_string(json_object_array_get_idx(sign.minions, 0)), "db");
+            else if (sign.kind != SIGN_NONE)
+                assert_string_equal(sign.minion, "db");
+        }
+    }
+}
+
 #define CASE(name) cmocka_unit_test_teardown(name, forget)
-RUN(CASE(wants), CASE(update_returns), CASE(apply_and_others), CASE(other_peoples_names), CASE(life), CASE(jobs))
+RUN(CASE(wants), CASE(update_returns), CASE(apply_and_others), CASE(other_peoples_names), CASE(life), CASE(jobs),
+    CASE(as_salt_says_it))
