@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "master.h"
-#include "probe.h"
 #include "../unit.h"
+#include "probe.h"
 
 static void on_closed(uv_handle_t *handle) {
     struct master_peer *peer = handle->data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Master - a stand-in for Salt's event publisher on the test's own loop: what comes to the pulling socket goes to all who listen.
+ * Master - a stand-in for Salt's event publisher on the test's own loop: what comes to the pulling socket goes to all
+ * who listen.
  *
  * It is as unforgiving about framing as Salt is: in the wrong one it swallows everything of that connection.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "master.h"
 #include "nodewall/bus.h"
 #include "nodewall/json.h"
-#include "../unit.h"
 
 #include <sys/stat.h>
 
@@ -11,8 +11,8 @@ struct bed {
     uv_loop_t loop;
     struct master master;
     struct bus *bus;
-    char states[512];           /* "waiting probing connected " */
-    char tags[4096];            /* of all messages but probes */
+    char states[512]; /* "waiting probing connected " */
+    char tags[4096];  /* of all messages but probes */
     unsigned messages, delivered;
     char delivered_id[OUTBOX_ID_DIGITS + 1];
     bool free_on_message, free_on_state, free_on_delivered;
@@ -59,7 +59,8 @@ static void on_delivered(void *userdata, const char *tag, const char *id) {
         bed->bus = bus_free(bed->bus);
 }
 
-static const struct bus_handler handler = {.on_message = on_message, .on_state = on_state, .on_delivered = on_delivered};
+static const struct bus_handler handler = {
+    .on_message = on_message, .on_state = on_state, .on_delivered = on_delivered};
 
 static int set_up(void **state) {
     struct bed *bed = calloc(1, sizeof(*bed));
@@ -127,7 +128,8 @@ static void run_until_state(struct bed *bed, enum bus_state state, msec ms) {
     while (bus_stats(bed->bus).state != state && clock_now() < end)
         run(bed, 20, NULL, 0);
     if (bus_stats(bed->bus).state != state)
-        fail_msg("%s after %lld ms: %s", bus_state_name(bus_stats(bed->bus).state), (long long)ms, bus_detail(bed->bus));
+        fail_msg("%s after %lld ms: %s", bus_state_name(bus_stats(bed->bus).state), (long long)ms,
+                 bus_detail(bed->bus));
 }
 
 static void there_and_back(struct bed *bed) {
@@ -277,6 +279,23 @@ static void lost_event(void **state) {
     run(bed, 3500, &bed->delivered, 1);
     assert_int_equal(bed->master.taken, 2);
     assert_int_equal(bus_stats(bed->bus).reconnects, 0);
+}
+
+/* Connected, and nothing comes back any more: a publisher that hangs, or an upgrade that nobody saw. Begins anew. */
+static void stuck(void **state) {
+    struct bed *bed = *state;
+
+    master_start(&bed->master, &bed->loop);
+    start_bus(bed, (struct bus_options){0});
+    run_until_state(bed, BUS_CONNECTED, 2000);
+    publish(bed, OUTBOX_EVENT, "k", "one");
+    bed->master.lose = 4;
+    run_until_state(bed, BUS_WAITING, 16000);
+    assert_non_null(strstr(bus_detail(bed->bus), "come back"));
+    assert_int_equal(bed->delivered, 0);
+    run(bed, 2000, &bed->delivered, 1);
+    assert_int_equal(bed->master.taken, 5);
+    assert_int_equal(bus_stats(bed->bus).reconnects, 1);
 }
 
 static void echoes_that_are_none(void **state) {
@@ -466,6 +485,6 @@ static void names(void **state) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 RUN(CASE(bare), CASE(len32_both_ways), CASE(len32_to_write_only), CASE(len32_is_seen), CASE(framing_given),
     CASE(wrong_framing_given), CASE(over_tcp), CASE(no_master_yet), CASE(master_restarts), CASE(lost_event),
-    CASE(echoes_that_are_none), CASE(garbage), CASE(listen_only), CASE(burst), CASE(large_events),
+    CASE(stuck), CASE(echoes_that_are_none), CASE(garbage), CASE(listen_only), CASE(burst), CASE(large_events),
     CASE(freed_by_a_callback), CASE(publishing_in_a_callback), CASE(freed_at_once), CASE(path_too_long),
     cmocka_unit_test(names))

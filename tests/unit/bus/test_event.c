@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "nodewall/event.h"
 #include "nodewall/json.h"
 #include "nodewall/pack.h"
-#include "../unit.h"
 
 #define WALL 1795582800123 /* 2026-11-25T05:00:00.123Z */
 
@@ -41,7 +41,8 @@ static void assert_packs(const struct event *event) {
 }
 
 static void addresses(void **state) {
-    static const char *const before[] = {"203.0.113.1", "203.0.113.2"}, *const after[] = {"203.0.113.2", "2001:db8::3", "10.0.0.0/8"};
+    static const char *const before[] = {"203.0.113.1", "203.0.113.2"}, *const after[] = {"203.0.113.2", "2001:db8::3",
+                                                                                          "10.0.0.0/8"};
     CLEANUP(set_freep) struct set *from = make_set(before, 2, 6), *to = make_set(after, 3, 7);
     CLEANUP(delta_freep) struct delta *delta = NULL;
     CLEANUP(event_done) struct event event = {0};
@@ -74,8 +75,13 @@ static void repair(void **state) {
     static const char *const one[] = {"203.0.113.1"}, *const minions[] = {"db", "caf\xc3\xa9"};
     CLEANUP(set_freep) struct set *set = make_set(one, 1, 1);
     CLEANUP(event_done) struct event event = {0};
-    struct event_addresses what = {.cluster = "prod", .wall = WALL, .set = set, .reason = EVENT_REPAIR, .token = "t",
-                                   .minions = minions, .n_minions = 2};
+    struct event_addresses what = {.cluster = "prod",
+                                   .wall = WALL,
+                                   .set = set,
+                                   .reason = EVENT_REPAIR,
+                                   .token = "t",
+                                   .minions = minions,
+                                   .n_minions = 2};
 
     assert_int_equal(event_addresses(&event, &what), 0);
     assert_string_equal(text(event.data, "reason"), "repair");
@@ -125,7 +131,8 @@ static void node(void **state) {
     static const char *const changes[] = {"added", "changed", "removed"};
     static const char *const bad[] = {"", "a/b", "a b", "a\n", "caf\xc3\xa9"};
     CLEANUP(event_done) struct event event = {0};
-    struct event_node what = {.cluster = "prod", .node = "node-1.example", .uid = "u-1", .wall = WALL, .addresses = &one, .n_addresses = 1};
+    struct event_node what = {
+        .cluster = "prod", .node = "node-1.example", .uid = "u-1", .wall = WALL, .addresses = &one, .n_addresses = 1};
     char tag[64];
 
     for (int i = 0; i < 3; i++) {
@@ -179,10 +186,17 @@ static void whose(void **state) {
     static const struct {
         const char *tag, *cluster; /* "": ours, of no cluster; NULL: not ours */
     } cases[] = {
-        {"nodewall/prod/addresses", "prod"}, {"nodewall/a.b-c/node/x/added", "a.b-c"}, {"nodewall/probe", ""},
-        {"nodewall/", ""},                   {"nodewall//addresses", ""},              {"nodewall/PROD/addresses", ""},
-        {"nodewall/../x", ""},               {"nodewall", NULL},                       {"nodewalls/prod/x", NULL},
-        {"salt/job/1/new", NULL},            {"", NULL},
+        {"nodewall/prod/addresses", "prod"},
+        {"nodewall/a.b-c/node/x/added", "a.b-c"},
+        {"nodewall/probe", ""},
+        {"nodewall/", ""},
+        {"nodewall//addresses", ""},
+        {"nodewall/PROD/addresses", ""},
+        {"nodewall/../x", ""},
+        {"nodewall", NULL},
+        {"nodewalls/prod/x", NULL},
+        {"salt/job/1/new", NULL},
+        {"", NULL},
     };
     char cluster[64], tag[128] = "nodewall/";
 

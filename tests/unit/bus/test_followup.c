@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "nodewall/followup.h"
 #include "nodewall/json.h"
-#include "../unit.h"
 
 #define EPOCH "0123456789abcdef"
 #define OTHER_EPOCH "fedcba9876543210"
@@ -60,16 +60,18 @@ static int observe(struct bed *bed, const char *tag, const char *json, msec now)
     return followup_observe(bed->followup, tag, strlen(tag), data, now);
 }
 
-static int says(struct bed *bed, const char *minion, const char *result, const char *epoch, uint64_t generation, msec now) {
+static int says(struct bed *bed, const char *minion, const char *result, const char *epoch, uint64_t generation,
+                msec now) {
     char tag[64], json[512], version[256] = "";
 
     snprintf(tag, sizeof(tag), "salt/job/20261125070000123456/ret/%s", minion);
     if (epoch)
-        snprintf(version, sizeof(version), ", \"epoch\": \"%s\", \"generation\": %d, \"digest\": \"%064x\"", epoch, (int)generation,
-                 (unsigned)generation);
-    snprintf(json, sizeof(json),
-             "{\"id\": \"%s\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"%s\"%s}}", minion,
-             result, version);
+        snprintf(version, sizeof(version), ", \"epoch\": \"%s\", \"generation\": %d, \"digest\": \"%064x\"", epoch,
+                 (int)generation, (unsigned)generation);
+    snprintf(
+        json, sizeof(json),
+        "{\"id\": \"%s\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"%s\"%s}}",
+        minion, result, version);
     return observe(bed, tag, json, now);
 }
 
@@ -231,8 +233,10 @@ static void ahead(void **state) {
     assert_int_equal(says(bed, "a", "fetched", OTHER_EPOCH, 1, 16 * S), FOLLOWUP_CHANGED);
     assert_int_equal(followup_summary(bed->followup).current, 1);
     /* The same generation with other content is no better. */
-    snprintf(json, sizeof(json), "{\"id\": \"b\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"have\", "
-             "\"epoch\": \"%s\", \"generation\": 1, \"digest\": \"%064x\"}}", OTHER_EPOCH, 99u);
+    snprintf(json, sizeof(json),
+             "{\"id\": \"b\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"have\", "
+             "\"epoch\": \"%s\", \"generation\": 1, \"digest\": \"%064x\"}}",
+             OTHER_EPOCH, 99u);
     assert_int_equal(observe(bed, "salt/job/20261125070000123456/ret/b", json, 17 * S), FOLLOWUP_AHEAD);
     assert_int_equal(followup_summary(bed->followup).current, 1);
 }
@@ -251,7 +255,8 @@ static void conflict(void **state) {
     assert_string_equal(told(bed, 15 * S), "a b");
     /* nodewall.apply says conflict when another cluster has one. */
     assert_int_equal(observe(bed, "salt/job/20261125070000123456/ret/a",
-                             "{\"id\": \"a\", \"fun\": \"nodewall.apply\", \"return\": {\"result\": \"conflict\", \"clusters\": {\"prod\": "
+                             "{\"id\": \"a\", \"fun\": \"nodewall.apply\", \"return\": {\"result\": \"conflict\", "
+                             "\"clusters\": {\"prod\": "
                              "{\"epoch\": \"" EPOCH "\", \"generation\": 6}}}}",
                              16 * S),
                      FOLLOWUP_CHANGED);
@@ -330,7 +335,8 @@ static void not_mine_yet(void **state) {
     assert_null(followup_dropped(bed->followup, now + 10 * S));
     /* A state run with our state in it: ask now. */
     observe(bed, "salt/job/20261125070000123456/ret/new",
-            "{\"id\": \"new\", \"fun\": \"state.apply\", \"return\": {\"nodewall_|-x_|-x_|-applied\": {}}}", now + 20 * S);
+            "{\"id\": \"new\", \"fun\": \"state.apply\", \"return\": {\"nodewall_|-x_|-x_|-applied\": {}}}",
+            now + 20 * S);
     assert_string_equal(told(bed, now + 21 * S), "new");
     says(bed, "new", "applied", EPOCH, 1, now + 22 * S);
     assert_int_equal(followup_summary(bed->followup).current, 3);
@@ -369,7 +375,8 @@ static void key_deleted(void **state) {
 
     roster(bed, "a b", 0);
     announce(bed, 1, 0);
-    assert_int_equal(observe(bed, "salt/key", "{\"id\": \"a\", \"act\": \"delete\", \"result\": true}", 3 * S), FOLLOWUP_CHANGED);
+    assert_int_equal(observe(bed, "salt/key", "{\"id\": \"a\", \"act\": \"delete\", \"result\": true}", 3 * S),
+                     FOLLOWUP_CHANGED);
     assert_true(followup_due(bed->followup) <= 3 * S);
     name = followup_dropped(bed->followup, 3 * S);
     assert_string_equal(name, "a");
@@ -384,7 +391,8 @@ static void cleaned(void **state) {
     roster(bed, "a", 0);
     announce(bed, 1, 0);
     says(bed, "a", "applied", EPOCH, 1, 1 * S);
-    observe(bed, "salt/job/20261125070000123456/ret/a", "{\"id\": \"a\", \"fun\": \"nodewall.clean\", \"return\": {}}", 10 * S);
+    observe(bed, "salt/job/20261125070000123456/ret/a", "{\"id\": \"a\", \"fun\": \"nodewall.clean\", \"return\": {}}",
+            10 * S);
     assert_int_equal(followup_summary(bed->followup).current, 0);
     assert_string_equal(told(bed, 11 * S), "a");
 }
@@ -411,8 +419,9 @@ static void roster_changes(void **state) {
 
 static void jobs_take_time(void **state) {
     struct bed *bed = *state;
-    static const char job[] = "{\"fun\": \"nodewall.update\", \"minions\": [\"a\", \"stranger\", 5], \"arg\": [{\"cluster\": \"prod\", "
-                              "\"splay\": 20, \"__kwarg__\": true}]}";
+    static const char job[] =
+        "{\"fun\": \"nodewall.update\", \"minions\": [\"a\", \"stranger\", 5], \"arg\": [{\"cluster\": \"prod\", "
+        "\"splay\": 20, \"__kwarg__\": true}]}";
 
     roster(bed, "a b c", 0);
     announce(bed, 1, 0);
@@ -421,7 +430,9 @@ static void jobs_take_time(void **state) {
     assert_string_equal(told(bed, 5 * S), "b");
     assert_string_equal(told(bed, 15 * S), "b");
     assert_string_equal(told(bed, 26 * S), "a");
-    assert_int_equal(observe(bed, "salt/job/1/new", "{\"fun\": \"nodewall.update\", \"minions\": [\"c\"], \"arg\": [\"prod\"]}", 27 * S), 0);
+    assert_int_equal(observe(bed, "salt/job/1/new",
+                             "{\"fun\": \"nodewall.update\", \"minions\": [\"c\"], \"arg\": [\"prod\"]}", 27 * S),
+                     0);
 }
 
 static void batches(void **state) {
@@ -463,7 +474,8 @@ static void status(void **state) {
     says(bed, "a", "applied", EPOCH, 3, 1250);
     assert_int_equal(followup_status(bed->followup, 3 * S, &json), 0);
     text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
-    assert_string_equal(text, "{\"behind\":[\"b\"],\"list\":[{\"id\":\"a\",\"generation\":3,\"result\":\"applied\",\"age\":1.75,\"took\":0.25},"
+    assert_string_equal(text, "{\"behind\":[\"b\"],\"list\":[{\"id\":\"a\",\"generation\":3,\"result\":\"applied\","
+                              "\"age\":1.75,\"took\":0.25},"
                               "{\"id\":\"b\",\"generation\":null,\"result\":\"unknown\",\"age\":null,\"took\":null}],"
                               "\"expected\":2,\"current\":1,\"away\":0,\"slowest\":0.25}");
 }
@@ -478,6 +490,6 @@ static void names(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 RUN(CASE(silence_is_told_again), CASE(current_by_its_own_word), CASE(announced_again), CASE(an_answer_that_comes_first),
-    CASE(failures_go_on), CASE(ahead), CASE(conflict), CASE(start_and_return), CASE(signing_in_is_early), CASE(not_mine),
-    CASE(not_mine_yet), CASE(not_mine_for_good), CASE(key_deleted), CASE(cleaned), CASE(roster_changes), CASE(jobs_take_time),
-    CASE(batches), CASE(status), cmocka_unit_test(names))
+    CASE(failures_go_on), CASE(ahead), CASE(conflict), CASE(start_and_return), CASE(signing_in_is_early),
+    CASE(not_mine), CASE(not_mine_yet), CASE(not_mine_for_good), CASE(key_deleted), CASE(cleaned), CASE(roster_changes),
+    CASE(jobs_take_time), CASE(batches), CASE(status), cmocka_unit_test(names))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "nodewall/json.h"
 #include "nodewall/outbox.h"
 #include "nodewall/pack.h"
-#include "../unit.h"
 
 struct id {
     char text[OUTBOX_ID_DIGITS + 1];
@@ -232,6 +232,7 @@ static void refused(void **state) {
     assert_int_equal(outbox_add(outbox, OUTBOX_EVENT, "k", "t", map, 0, NULL, NULL), 0);
 }
 
-RUN(cmocka_unit_test(what_is_sent_carries_the_id), cmocka_unit_test(sent_until_the_echo), cmocka_unit_test(announcements_first),
-    cmocka_unit_test(newest_announcement_only), cmocka_unit_test(repairs_are_bounded), cmocka_unit_test(events_are_bounded),
-    cmocka_unit_test(order_of_a_key), cmocka_unit_test(pushed_out_of_a_key), cmocka_unit_test(reconnection), cmocka_unit_test(refused))
+RUN(cmocka_unit_test(what_is_sent_carries_the_id), cmocka_unit_test(sent_until_the_echo),
+    cmocka_unit_test(announcements_first), cmocka_unit_test(newest_announcement_only),
+    cmocka_unit_test(repairs_are_bounded), cmocka_unit_test(events_are_bounded), cmocka_unit_test(order_of_a_key),
+    cmocka_unit_test(pushed_out_of_a_key), cmocka_unit_test(reconnection), cmocka_unit_test(refused))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "nodewall/json.h"
 #include "nodewall/pack.h"
-#include "../unit.h"
 
 #include <math.h>
 
@@ -32,14 +32,17 @@ static void bytes(void **state) {
                 "a\x01\xa6_stamp\xba"
                 "2026-11-23T15:12:26.144984");
     ASSERT_BODY("t", "{}", "t\n\n\x80");
-    ASSERT_BODY("t", "{\"n\": null, \"t\": true, \"f\": false}", "t\n\n\x83\xa1n\xc0\xa1t\xc3\xa1"
-                                                                "f\xc2");
-    ASSERT_BODY("t", "{\"i\": [-1, 127, 128, -129, 65536, 4294967296]}",
-                "t\n\n\x81\xa1i\x96\xff\x7f\xcc\x80\xd1\xff\x7f\xce\x00\x01\x00\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00");
+    ASSERT_BODY("t", "{\"n\": null, \"t\": true, \"f\": false}",
+                "t\n\n\x83\xa1n\xc0\xa1t\xc3\xa1"
+                "f\xc2");
+    ASSERT_BODY(
+        "t", "{\"i\": [-1, 127, 128, -129, 65536, 4294967296]}",
+        "t\n\n\x81\xa1i\x96\xff\x7f\xcc\x80\xd1\xff\x7f\xce\x00\x01\x00\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00");
     ASSERT_BODY("t", "{\"u\": 18446744073709551615, \"i\": 9223372036854775807}",
                 "t\n\n\x82\xa1u\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa1i\xcf\x7f\xff\xff\xff\xff\xff\xff\xff");
-    ASSERT_BODY("t", "{\"d\": 1.5}", "t\n\n\x81\xa1"
-                                     "d\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00");
+    ASSERT_BODY("t", "{\"d\": 1.5}",
+                "t\n\n\x81\xa1"
+                "d\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00");
     ASSERT_BODY("caf\xc3\xa9", "{\"\xc3\xa9\": \"\"}", "caf\xc3\xa9\n\n\x81\xa2\xc3\xa9\xa0");
 }
 
@@ -53,21 +56,38 @@ static void long_text_is_str_not_bin(void **state) {
     json_object_object_add(data, "a", json_object_new_string_len(text, 300));
     json_object_object_add(data, "b", json_object_new_string_len(text, 70000));
     assert_int_equal(pack_event(&body, &size, "t", data, NULL), 0);
-    assert_memory_equal(body, "t\n\n\x82\xa1"
-                              "a\xda\x01\x2c",
+    assert_memory_equal(body,
+                        "t\n\n\x82\xa1"
+                        "a\xda\x01\x2c",
                         9);
-    assert_memory_equal(body + 9 + 300, "\xa1"
-                                        "b\xdb\x00\x01\x11\x70",
+    assert_memory_equal(body + 9 + 300,
+                        "\xa1"
+                        "b\xdb\x00\x01\x11\x70",
                         7);
     assert_int_equal(size, 9 + 300 + 7 + 70000);
 }
 
 static void tags(void **state) {
-    static const char *const good[] = {"a", "my/own/tag", "nodewall/prod/addresses", "salty/x", "clusters", "caf\xc3\xa9",
-                                       "minions/x", "1234567890123456789", "12345678901234567890x"};
-    static const char *const bad[] = {"", "a\n\nb", "a\x01", "a\x7f", "a\xc2\x85", "\xff", "\xed\xa0\x80", "salt", "salt/x",
-                                      "salt/job/1/ret/m", "cluster/peer", "cluster", "minion/refresh/x", "syndic/x",
-                                      "rotate_cluster_aes_key", "fire_master", "12345678901234567890"};
+    static const char *const good[] = {
+        "a",         "my/own/tag",          "nodewall/prod/addresses", "salty/x", "clusters", "caf\xc3\xa9",
+        "minions/x", "1234567890123456789", "12345678901234567890x"};
+    static const char *const bad[] = {"",
+                                      "a\n\nb",
+                                      "a\x01",
+                                      "a\x7f",
+                                      "a\xc2\x85",
+                                      "\xff",
+                                      "\xed\xa0\x80",
+                                      "salt",
+                                      "salt/x",
+                                      "salt/job/1/ret/m",
+                                      "cluster/peer",
+                                      "cluster",
+                                      "minion/refresh/x",
+                                      "syndic/x",
+                                      "rotate_cluster_aes_key",
+                                      "fire_master",
+                                      "12345678901234567890"};
     char text[PACK_TAG_MAX + 2];
     struct problem problem;
 
@@ -157,5 +177,5 @@ static void size_limit(void **state) {
     }
 }
 
-RUN(cmocka_unit_test(bytes), cmocka_unit_test(long_text_is_str_not_bin), cmocka_unit_test(tags), cmocka_unit_test(weapons),
-    cmocka_unit_test(depth), cmocka_unit_test(size_limit))
+RUN(cmocka_unit_test(bytes), cmocka_unit_test(long_text_is_str_not_bin), cmocka_unit_test(tags),
+    cmocka_unit_test(weapons), cmocka_unit_test(depth), cmocka_unit_test(size_limit))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sign.h"
 #include "../unit.h"
+#include "sign.h"
 
 #define EPOCH "0123456789abcdef"
 #define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -27,7 +27,8 @@ static int forget(void **state) {
 }
 
 static void wants(void **state) {
-    static const char *const yes[] = {"salt/job/" JID "/new", "salt/job/" JID "/ret/db", "salt/minion/db/start", "salt/auth", "salt/key"};
+    static const char *const yes[] = {"salt/job/" JID "/new", "salt/job/" JID "/ret/db", "salt/minion/db/start",
+                                      "salt/auth", "salt/key"};
     static const char *const no[] = {"",
                                      "salt/job/" JID "/ret/",
                                      "salt/job/" JID "/prog/db/1",
@@ -58,18 +59,24 @@ static void update_returns(void **state) {
     } cases[] = {
         {"{\"result\": \"applied\", \"cluster\": \"prod\", " VERSION ", \"count\": 3}", SIGN_ANSWER, SIGN_HAS, true},
         {"{\"result\": \"have\", \"cluster\": \"prod\", " VERSION "}", SIGN_ANSWER, SIGN_HAS, true},
-        {"{\"result\": \"fetched\", \"cluster\": \"prod\", " VERSION ", \"count\": 3, \"comment\": \"x\"}", SIGN_ANSWER, SIGN_HAS, true},
-        {"{\"result\": \"failed\", \"cluster\": \"prod\", " VERSION ", \"comment\": \"no master\"}", SIGN_ANSWER, SIGN_HAS, true},
+        {"{\"result\": \"fetched\", \"cluster\": \"prod\", " VERSION ", \"count\": 3, \"comment\": \"x\"}", SIGN_ANSWER,
+         SIGN_HAS, true},
+        {"{\"result\": \"failed\", \"cluster\": \"prod\", " VERSION ", \"comment\": \"no master\"}", SIGN_ANSWER,
+         SIGN_HAS, true},
         {"{\"result\": \"failed\", \"cluster\": \"prod\", \"comment\": \"x\"}", SIGN_ANSWER, SIGN_FAILED, false},
         {"{\"result\": \"locked\", \"cluster\": \"prod\", \"comment\": \"x\"}", SIGN_ANSWER, SIGN_FAILED, false},
         {"{\"result\": \"not-mine\", \"cluster\": \"prod\"}", SIGN_ANSWER, SIGN_NOT_MINE, false},
-        {"{\"result\": \"conflict\", \"cluster\": \"prod\", " VERSION ", \"comment\": \"x\"}", SIGN_ANSWER, SIGN_CONFLICT, true},
+        {"{\"result\": \"conflict\", \"cluster\": \"prod\", " VERSION ", \"comment\": \"x\"}", SIGN_ANSWER,
+         SIGN_CONFLICT, true},
         {"\"'nodewall.update' is not available.\"", SIGN_ANSWER, SIGN_FAILED, false},
         {"null", SIGN_ANSWER, SIGN_FAILED, false},
         {"{\"result\": \"applied\", \"cluster\": \"test\", " VERSION "}", SIGN_ALIVE, SIGN_HAS, false},
-        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"" EPOCH "\", \"generation\": \"7\"}", SIGN_ANSWER, SIGN_FAILED, false},
-        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"" EPOCH "\", \"generation\": -1}", SIGN_ANSWER, SIGN_FAILED, false},
-        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"short\", \"generation\": 7}", SIGN_ANSWER, SIGN_FAILED, false},
+        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"" EPOCH "\", \"generation\": \"7\"}",
+         SIGN_ANSWER, SIGN_FAILED, false},
+        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"" EPOCH "\", \"generation\": -1}", SIGN_ANSWER,
+         SIGN_FAILED, false},
+        {"{\"result\": \"applied\", \"cluster\": \"prod\", \"epoch\": \"short\", \"generation\": 7}", SIGN_ANSWER,
+         SIGN_FAILED, false},
         {"{\"result\": [1], \"cluster\": \"prod\"}", SIGN_ANSWER, SIGN_FAILED, false},
     };
     char json[1024];
@@ -78,7 +85,8 @@ static void update_returns(void **state) {
         struct sign sign;
 
         snprintf(json, sizeof(json),
-                 "{\"cmd\": \"_return\", \"id\": \"db\", \"jid\": \"" JID "\", \"fun\": \"nodewall.update\", \"retcode\": 0, "
+                 "{\"cmd\": \"_return\", \"id\": \"db\", \"jid\": \"" JID
+                 "\", \"fun\": \"nodewall.update\", \"retcode\": 0, "
                  "\"fun_args\": [{\"cluster\": \"prod\", \"splay\": 0, \"__kwarg__\": true}], \"return\": %s}",
                  cases[i].returned);
         sign = sign_of("salt/job/" JID "/ret/db", json);
@@ -95,8 +103,8 @@ static void update_returns(void **state) {
 
 static void apply_and_others(void **state) {
 #define RETURN(fun, args, returned)                                                                                    \
-    sign_of("salt/job/" JID "/ret/db",                                                                                    \
-         "{\"id\": \"db\", \"fun\": \"" fun "\", \"fun_args\": " args ", \"return\": " returned "}")
+    sign_of("salt/job/" JID "/ret/db",                                                                                 \
+            "{\"id\": \"db\", \"fun\": \"" fun "\", \"fun_args\": " args ", \"return\": " returned "}")
 #define APPLIED "{\"result\": \"applied\", \"clusters\": {\"test\": {}, \"prod\": {" VERSION ", \"count\": 3}}}"
     struct sign sign = RETURN("nodewall.apply", "[]", APPLIED);
 
@@ -113,15 +121,21 @@ static void apply_and_others(void **state) {
     sign = RETURN("nodewall.apply", "[]", "{\"result\": \"conflict\", \"clusters\": {\"prod\": {" VERSION "}}}");
     assert_int_equal(sign.answer, SIGN_CONFLICT);
 
-    sign = RETURN("nodewall.status", "[]", "{\"clusters\": {\"prod\": {\"applied\": true, \"rv\": \"12\", " VERSION "}}}");
+    sign =
+        RETURN("nodewall.status", "[]", "{\"clusters\": {\"prod\": {\"applied\": true, \"rv\": \"12\", " VERSION "}}}");
     assert_int_equal(sign.kind, SIGN_ANSWER);
     assert_string_equal(sign.rv, "12");
-    assert_int_equal(RETURN("nodewall.status", "[]", "{\"clusters\": {\"prod\": {\"applied\": false, " VERSION "}}}").kind, SIGN_ALIVE);
+    assert_int_equal(
+        RETURN("nodewall.status", "[]", "{\"clusters\": {\"prod\": {\"applied\": false, " VERSION "}}}").kind,
+        SIGN_ALIVE);
 
     assert_int_equal(RETURN("nodewall.clean", "[]", "{\"result\": \"applied\"}").kind, SIGN_CLEANED);
     assert_int_equal(RETURN("nodewall.clean", "[\"test=true\"]", "{\"result\": \"applied\"}").kind, SIGN_ALIVE);
-    assert_int_equal(RETURN("state.apply", "[]", "{\"nodewall_|-nodewall_|-nodewall_|-applied\": {\"result\": true}}").kind, SIGN_STATE);
-    assert_int_equal(RETURN("state.highstate", "[]", "{\"file_|-x_|-y_|-managed\": {\"result\": true}}").kind, SIGN_ALIVE);
+    assert_int_equal(
+        RETURN("state.apply", "[]", "{\"nodewall_|-nodewall_|-nodewall_|-applied\": {\"result\": true}}").kind,
+        SIGN_STATE);
+    assert_int_equal(RETURN("state.highstate", "[]", "{\"file_|-x_|-y_|-managed\": {\"result\": true}}").kind,
+                     SIGN_ALIVE);
     assert_int_equal(RETURN("state.apply", "[]", "[\"Rendering SLS failed\"]").kind, SIGN_ALIVE);
     assert_int_equal(RETURN("test.ping", "[]", "true").kind, SIGN_ALIVE);
 }
@@ -137,18 +151,22 @@ static void other_peoples_names(void **state) {
 }
 
 static void life(void **state) {
-    struct sign sign = sign_of("salt/minion/db/start", "{\"id\": \"db\", \"cmd\": \"_minion_event\", \"data\": \"Minion db started\"}");
+    struct sign sign = sign_of("salt/minion/db/start",
+                               "{\"id\": \"db\", \"cmd\": \"_minion_event\", \"data\": \"Minion db started\"}");
 
     assert_int_equal(sign.kind, SIGN_START);
     assert_string_equal(sign.minion, "db");
     assert_int_equal(sign_of("salt/auth", "{\"id\": \"db\", \"act\": \"accept\", \"result\": true}").kind, SIGN_ALIVE);
     assert_int_equal(sign_of("salt/auth", "{\"id\": \"db\", \"act\": \"reject\", \"result\": false}").kind, SIGN_NONE);
-    assert_int_equal(sign_of("salt/key", "{\"id\": \"db\", \"act\": \"delete\", \"result\": true}").kind, SIGN_KEY_DELETED);
+    assert_int_equal(sign_of("salt/key", "{\"id\": \"db\", \"act\": \"delete\", \"result\": true}").kind,
+                     SIGN_KEY_DELETED);
     assert_int_equal(sign_of("salt/key", "{\"id\": \"db\", \"act\": \"accept\", \"result\": true}").kind, SIGN_NONE);
 }
 
 static void jobs(void **state) {
-#define JOB(fun, arg) sign_of("salt/job/" JID "/new", "{\"fun\": \"" fun "\", \"tgt_type\": \"list\", \"minions\": [\"db\"], \"arg\": " arg "}")
+#define JOB(fun, arg)                                                                                                  \
+    sign_of("salt/job/" JID "/new",                                                                                    \
+            "{\"fun\": \"" fun "\", \"tgt_type\": \"list\", \"minions\": [\"db\"], \"arg\": " arg "}")
     struct sign sign = JOB("nodewall.update", "[{\"cluster\": \"prod\", \"splay\": 2.5, \"__kwarg__\": true}]");
 
     assert_int_equal(sign.kind, SIGN_JOB);
@@ -160,7 +178,9 @@ static void jobs(void **state) {
     assert_int_equal(JOB("nodewall.update", "[{\"cluster\": \"test\"}]").kind, SIGN_NONE);
     assert_int_equal(JOB("nodewall.update", "[]").kind, SIGN_NONE);
     assert_int_equal(JOB("nodewall.apply", "[\"prod\"]").kind, SIGN_NONE);
-    assert_int_equal(sign_of("salt/job/1/new", "{\"fun\": \"nodewall.update\", \"arg\": [\"prod\"], \"minions\": \"db\"}").kind, SIGN_NONE);
+    assert_int_equal(
+        sign_of("salt/job/1/new", "{\"fun\": \"nodewall.update\", \"arg\": [\"prod\"], \"minions\": \"db\"}").kind,
+        SIGN_NONE);
 }
 
 /* What real masters and minions said, from a start to the end of a key: tests/vectors/signs.py tells the scene. */
@@ -170,16 +190,16 @@ static void as_salt_says_it(void **state) {
         enum sign_answer answer;
         unsigned generation;
     } scene[] = {
-        {SIGN_ALIVE, 0, 0}, {SIGN_START, 0, 0},
-        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_FAILED, 0},      /* update, before the module is there */
-        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_NOT_MINE, 0},    /* update */
-        {SIGN_NONE, 0, 0},  {SIGN_ALIVE, 0, 0},                 /* apply test=True */
-        {SIGN_NONE, 0, 0},  {SIGN_STATE, 0, 0},                 /* state.apply */
-        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_HAS, 1},         /* update: have */
-        {SIGN_JOB, 0, 0},   {SIGN_ANSWER, SIGN_HAS, 2},         /* update: fetched */
-        {SIGN_NONE, 0, 0},  {SIGN_ANSWER, SIGN_HAS, 2},         /* apply */
-        {SIGN_NONE, 0, 0},  {SIGN_ANSWER, SIGN_HAS, 2},         /* status */
-        {SIGN_NONE, 0, 0},  {SIGN_CLEANED, 0, 0},               /* clean */
+        {SIGN_ALIVE, 0, 0},       {SIGN_START, 0, 0},
+        {SIGN_JOB, 0, 0},         {SIGN_ANSWER, SIGN_FAILED, 0},   /* update, before the module is there */
+        {SIGN_JOB, 0, 0},         {SIGN_ANSWER, SIGN_NOT_MINE, 0}, /* update */
+        {SIGN_NONE, 0, 0},        {SIGN_ALIVE, 0, 0},              /* apply test=True */
+        {SIGN_NONE, 0, 0},        {SIGN_STATE, 0, 0},              /* state.apply */
+        {SIGN_JOB, 0, 0},         {SIGN_ANSWER, SIGN_HAS, 1},      /* update: have */
+        {SIGN_JOB, 0, 0},         {SIGN_ANSWER, SIGN_HAS, 2},      /* update: fetched */
+        {SIGN_NONE, 0, 0},        {SIGN_ANSWER, SIGN_HAS, 2},      /* apply */
+        {SIGN_NONE, 0, 0},        {SIGN_ANSWER, SIGN_HAS, 2},      /* status */
+        {SIGN_NONE, 0, 0},        {SIGN_CLEANED, 0, 0},            /* clean */
         {SIGN_KEY_DELETED, 0, 0},
     };
     CLEANUP(json_putp) json_object *vectors = NULL;
@@ -200,8 +220,8 @@ static void as_salt_says_it(void **state) {
             assert_true(sign_wants(tag, strlen(tag)));
             sign_read(&sign, "prod", tag, strlen(tag), json_get(event, "data"));
             if (sign.kind != scene[j].kind || sign.answer != scene[j].answer || sign.generation != scene[j].generation)
-                fail_msg("%s: kind %d, answer %d, generation %d", json_object_to_json_string(event), (int)sign.kind, (int)sign.answer,
-                         (int)sign.generation);
+                fail_msg("%s: kind %d, answer %d, generation %d", json_object_to_json_string(event), (int)sign.kind,
+                         (int)sign.answer, (int)sign.generation);
             if (sign.kind == SIGN_JOB)
                 assert_string_equal(json_object_get_string(json_object_array_get_idx(sign.minions, 0)), "db");
             else if (sign.kind != SIGN_NONE)

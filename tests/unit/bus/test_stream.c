@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Against what Salt's own functions wrote: tests/vectors/bus.json. */
+#include "../unit.h"
 #include "nodewall/json.h"
 #include "stream.h"
-#include "../unit.h"
 
 static json_object *vectors;
 
@@ -36,7 +36,9 @@ static uint8_t *from_hex(json_object *event, const char *key, size_t *size) {
 }
 
 static void assert_event(const struct bus_message *message, json_object *event) {
-    CLEANUP(json_putp) json_object *data = NULL, *expected = json_tokener_parse(json_object_get_string(json_get(event, "json")));
+    CLEANUP(json_putp)
+    json_object *data = NULL,
+                *expected = json_tokener_parse(json_object_get_string(json_get(event, "json")));
     const char *tag = json_object_get_string(json_get(event, "tag"));
 
     assert_int_equal(message->tag_size, strlen(tag));
@@ -47,7 +49,8 @@ static void assert_event(const struct bus_message *message, json_object *event) 
 }
 
 /* Feeds `piece` bytes at a time, each piece a heap block of its own. */
-static size_t feed(struct stream *stream, const uint8_t *bytes, size_t size, size_t piece, json_object *events, size_t first) {
+static size_t feed(struct stream *stream, const uint8_t *bytes, size_t size, size_t piece, json_object *events,
+                   size_t first) {
     for (size_t at = 0; at < size;) {
         size_t n = MIN(piece, size - at);
         CLEANUP(cleanup_free) uint8_t *copy = malloc(n);
@@ -94,10 +97,13 @@ static void what_salt_pushes(void **state) {
         for (size_t j = 0; j < json_object_array_length(events); j++) {
             json_object *event = json_object_array_get_idx(events, j);
             size_t body_size, pushed_size, size;
-            CLEANUP(cleanup_free) uint8_t *body = from_hex(event, "body", &body_size), *pushed = from_hex(event, "pushed", &pushed_size);
+            CLEANUP(cleanup_free)
+            uint8_t *body = from_hex(event, "body", &body_size),
+                    *pushed = from_hex(event, "pushed", &pushed_size);
             CLEANUP(cleanup_free) uint8_t *frame = NULL;
 
-            assert_int_equal(frame_make(&frame, &size, pushed[0] ? BUS_FRAMING_BARE : BUS_FRAMING_LEN32, body, body_size), 0);
+            assert_int_equal(
+                frame_make(&frame, &size, pushed[0] ? BUS_FRAMING_BARE : BUS_FRAMING_LEN32, body, body_size), 0);
             assert_int_equal(size, pushed_size);
             assert_memory_equal(frame, pushed, size);
         }
@@ -281,9 +287,14 @@ static void just_short_enough(void **state) {
 
 int main(void) {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(what_salt_publishes), cmocka_unit_test(what_salt_pushes), cmocka_unit_test(what_salt_packs),
-        cmocka_unit_test(passed_over),         cmocka_unit_test(broken_in_len32),  cmocka_unit_test(not_a_stream),
-        cmocka_unit_test(too_long),            cmocka_unit_test(just_short_enough),
+        cmocka_unit_test(what_salt_publishes),
+        cmocka_unit_test(what_salt_pushes),
+        cmocka_unit_test(what_salt_packs),
+        cmocka_unit_test(passed_over),
+        cmocka_unit_test(broken_in_len32),
+        cmocka_unit_test(not_a_stream),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(just_short_enough),
     };
 
     return cmocka_run_group_tests(cases, load, unload);

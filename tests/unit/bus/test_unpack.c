@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
 #include "nodewall/json.h"
 #include "nodewall/pack.h"
-#include "../unit.h"
 
 /* From a copy on the heap, so that the sanitizer sees every byte read beyond the end. */
 static int unpack(json_object **ret, const void *data, size_t size) {
@@ -15,7 +15,8 @@ static void assert_json(const void *data, size_t size, const char *expected) {
     CLEANUP(json_putp) json_object *value = NULL;
 
     assert_int_equal(unpack(&value, data, size), 0);
-    assert_string_equal(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), expected);
+    assert_string_equal(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+                        expected);
 }
 #define ASSERT_JSON(literal, expected) assert_json(literal, sizeof(literal) - 1, expected)
 
@@ -74,15 +75,24 @@ static void broken(void **state) {
         size_t size;
     } cases[] = {
 #define CASE(literal) {literal, sizeof(literal) - 1}
-        CASE(""),                           CASE("\xc1"),
-        CASE("\xc0\xc0"),                   CASE("\x80\x80"),
-        CASE("\xa2x"),                      CASE("\xd9"),
-        CASE("\xdb\xff\xff\xff\xff"),       CASE("\xdd\xff\xff\xff\xff"),
-        CASE("\xdf\xff\xff\xff\xff"),       CASE("\xdf\xff\xff\xff\xff\xa1k\x01"),
-        CASE("\xc6\xff\xff\xff\xffx"),      CASE("\xc9\xff\xff\xff\xff\x05x"),
-        CASE("\x81\xa1k"),                  CASE("\x81\xa1k\xc1"),
-        CASE("\x81\xc1\x01"),               CASE("\x91"),
-        CASE("\xcf\x00\x00\x00\x00\x00\x00\x00"), CASE("\xd4\x05"),
+        CASE(""),
+        CASE("\xc1"),
+        CASE("\xc0\xc0"),
+        CASE("\x80\x80"),
+        CASE("\xa2x"),
+        CASE("\xd9"),
+        CASE("\xdb\xff\xff\xff\xff"),
+        CASE("\xdd\xff\xff\xff\xff"),
+        CASE("\xdf\xff\xff\xff\xff"),
+        CASE("\xdf\xff\xff\xff\xff\xa1k\x01"),
+        CASE("\xc6\xff\xff\xff\xffx"),
+        CASE("\xc9\xff\xff\xff\xff\x05x"),
+        CASE("\x81\xa1k"),
+        CASE("\x81\xa1k\xc1"),
+        CASE("\x81\xc1\x01"),
+        CASE("\x91"),
+        CASE("\xcf\x00\x00\x00\x00\x00\x00\x00"),
+        CASE("\xd4\x05"),
         CASE("\xdd\xff\xff\xff\xff\xdd\xff\xff\xff\xff\xdd\xff\xff\xff\xff"),
 #undef CASE
     };
@@ -195,6 +205,6 @@ static void skip_refuses(void **state) {
     assert_int_equal(used, 1);
 }
 
-RUN(cmocka_unit_test(values), cmocka_unit_test(what_json_lacks), cmocka_unit_test(keys_keep_apart), cmocka_unit_test(broken),
-    cmocka_unit_test(too_deep), cmocka_unit_test(too_many), cmocka_unit_test(split), cmocka_unit_test(skip_in_pieces),
-    cmocka_unit_test(skip_refuses))
+RUN(cmocka_unit_test(values), cmocka_unit_test(what_json_lacks), cmocka_unit_test(keys_keep_apart),
+    cmocka_unit_test(broken), cmocka_unit_test(too_deep), cmocka_unit_test(too_many), cmocka_unit_test(split),
+    cmocka_unit_test(skip_in_pieces), cmocka_unit_test(skip_refuses))
