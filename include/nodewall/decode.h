@@ -66,3 +66,5 @@ int decode_watch_line(struct watch_line *ret, const char *data, size_t size);
 int decode_status(struct kube_status *ret, const char *data, size_t size);
 /* One FRAME_MEMBER of a list; members that don't matter are 0 and change nothing. */
 int decode_list_member(struct list_head *head, const char *key, size_t key_size, const char *data, size_t size);
+/* The name of what decode_node refuses, for a person to look at: 0, or -EBADMSG if not even that can be read. */
+int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size);

@@ -41,3 +41,5 @@ void frame_feed(struct frame *frame, const char *data, size_t size);
 int frame_next(struct frame *frame, struct frame_piece *ret);
 /* Whether bytes of an unfinished object are kept: at the end of a stream they are a cut. */
 bool frame_is_partial(const struct frame *frame);
+/* LIST: whether `items` was there and an array; an empty one has no element that would tell. */
+bool frame_has_items(const struct frame *frame);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decode - json-c's tree of one object, and the few of its fields that are taken along.
+ *
+ * Two kinds of strictness. What would become a wrong picture (a node's identity, its addresses, a resourceVersion) must be
+ * there and right, or the whole object is refused. What only explains (a Status) is taken as far as it goes, for an answer
+ * that cannot be read must still be acted upon.
+ *
+ * Keeps: what comes out is UTF-8 without NUL, names are such that they may stand in a path or a tag, a resourceVersion is
+ * a decimal and not zero (zero would ask for "any", not for "since").
+ * Does not: judge addresses, remember anything, keep json-c's tree. Owns: nothing beyond a call.
+ */
+#include "nodewall/decode.h"
+
+#include "nodewall/json.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define DEPTH_MAX 128           /* managedFields nest to about 12 */
+#define RETRY_MAX 86400         /* seconds; only so that the sum of milliseconds stays small */
+
+/* Absence and null are the same, as in Go's decoder. */
+enum presence { ABSENT, PRESENT, WRONG };
+
+static enum presence find(json_object *from, const char *key, enum json_type type, json_object **ret) {
+    *ret = json_get(from, key);
+    if (!*ret)
+        return ABSENT;
+    return json_object_is_type(*ret, type) ? PRESENT : WRONG;
+}
+
+/* A string without NUL; *ret is borrowed. */
+static enum presence find_text(json_object *from, const char *key, const char **ret, size_t *ret_size) {
+    json_object *value;
+    enum presence presence = find(from, key, json_type_string, &value);
+
+    if (presence != PRESENT)
+        return presence;
+    *ret = json_object_get_string(value);
+    *ret_size = (size_t)json_object_get_string_len(value);
+    return strlen(*ret) == *ret_size ? PRESENT : WRONG;
+}
+
+static void tokener_freep(struct json_tokener **tokener) {
+    if (*tokener)
+        json_tokener_free(*tokener);
+}
+
+static int parse(json_object **ret, const char *data, size_t size) {
+    CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+    json_object *object;
+
+    if (!tokener)
+        return -ENOMEM;
+    if (size == 0 || size > INT_MAX)
+        return -EBADMSG;
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    object = json_tokener_parse_ex(tokener, data, (int)size);
+    if (json_tokener_get_error(tokener) != json_tokener_success) {
+        json_object_put(object);
+        return -EBADMSG;
+    }
+    *ret = object; /* NULL for a JSON null */
+    return 0;
+}
+
+/* How many bytes of text to take when there is room for `room` with a NUL: whole characters. */
+static size_t fitting(const char *text, size_t size, size_t room) {
+    if (size < room)
+        return size;
+    size = room - 1;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+        size--;
+    return size;
+}
+
+/* For people: control characters (C0, DEL, and C1 as UTF-8) become blanks. */
+static void copy_plain(char *ret, size_t room, const char *text) {
+    size_t n = fitting(text, strlen(text), room);
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0) {
+            ret[i++] = ' ';
+            ret[i] = ' ';
+        } else {
+            ret[i] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+        }
+    }
+    ret[n] = '\0';
+}
+
+/* metadata.resourceVersion; "" when there is none. */
+static int read_rv(char ret[RV_MAX + 1], json_object *metadata) {
+    const char *text;
+    size_t size;
+
+    switch (find_text(metadata, "resourceVersion", &text, &size)) {
+    case ABSENT:
+        ret[0] = '\0';
+        return 0;
+    case PRESENT:
+        if (size == 0) { /* Go leaves out what is empty; some servers write it */
+            ret[0] = '\0';
+            return 0;
+        }
+        if (!decimal_is(text) || strspn(text, "0") == size || size > RV_MAX)
+            return -EBADMSG;
+        memcpy(ret, text, size + 1);
+        return 0;
+    default:
+        return -EBADMSG;
+    }
+}
+
+static bool is_kind(json_object *object, const char *kind, bool may_be_absent) {
+    const char *text;
+    size_t size;
+    enum presence presence = find_text(object, "kind", &text, &size);
+
+    return (presence == ABSENT && may_be_absent) || (presence == PRESENT && strcmp(text, kind) == 0);
+}
+
+static bool uid_is(const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (text[i] <= ' ' || text[i] >= 0x7f)
+            return false;
+    return size >= 1 && size <= NODE_UID_MAX;
+}
+
+static int read_identity(struct node *node, json_object *metadata) {
+    const char *name, *uid, *leaving;
+    size_t name_size, uid_size, leaving_size;
+
+    if (find_text(metadata, "name", &name, &name_size) != PRESENT || !name_is_node(name) ||
+        find_text(metadata, "uid", &uid, &uid_size) != PRESENT || !uid_is(uid, uid_size))
+        return -EBADMSG;
+    memcpy(node->name, name, name_size + 1);
+    memcpy(node->uid, uid, uid_size + 1);
+    switch (find_text(metadata, "deletionTimestamp", &leaving, &leaving_size)) {
+    case WRONG:
+        return -EBADMSG;
+    case PRESENT:
+        node->leaving = leaving_size > 0;
+        break;
+    case ABSENT:
+        break;
+    }
+    return read_rv(node->rv, metadata);
+}
+
+/* 1: one that somebody can ask for; 0: its type is longer than any. */
+static int read_address(struct node_address *ret, json_object *object) {
+    const char *type = "", *text = "";
+    size_t type_size = 0, text_size = 0;
+
+    if (!json_object_is_type(object, json_type_object) || find_text(object, "type", &type, &type_size) == WRONG ||
+        find_text(object, "address", &text, &text_size) == WRONG)
+        return -EBADMSG;
+    if (type_size >= sizeof(ret->type))
+        return 0;
+    memcpy(ret->type, type, type_size + 1);
+    text_size = fitting(text, text_size, sizeof(ret->text));
+    memcpy(ret->text, text, text_size);
+    ret->text[text_size] = '\0';
+    return 1;
+}
+
+static int read_addresses(struct node *node, json_object *object) {
+    json_object *status, *list;
+    size_t n;
+
+    if (find(object, "status", json_type_object, &status) == WRONG)
+        return -EBADMSG;
+    switch (find(status, "addresses", json_type_array, &list)) {
+    case WRONG:
+        return -EBADMSG;
+    case ABSENT:
+        return 0;
+    case PRESENT:
+        break;
+    }
+    n = json_object_array_length(list);
+    node->addresses = calloc(MAX(MIN(n, (size_t)NODE_ADDRESSES_MAX), (size_t)1), sizeof(*node->addresses));
+    if (!node->addresses)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct node_address spare;
+        bool full = node->n_addresses == NODE_ADDRESSES_MAX;
+        int r = read_address(full ? &spare : &node->addresses[node->n_addresses], json_object_array_get_idx(list, i));
+
+        if (r < 0)
+            return r;
+        if (full)
+            node->more++;
+        else
+            node->n_addresses += (size_t)r;
+    }
+    return 0;
+}
+
+struct node *node_free(struct node *node) {
+    if (!node)
+        return NULL;
+    free(node->addresses);
+    free(node);
+    return NULL;
+}
+
+static int read_node(struct node **ret, json_object *object) {
+    CLEANUP(node_freep) struct node *node = NULL;
+    json_object *metadata;
+    int r;
+
+    /* Elements of a list have no kind of their own. */
+    if (!json_object_is_type(object, json_type_object) || !is_kind(object, "Node", true) ||
+        find(object, "metadata", json_type_object, &metadata) != PRESENT)
+        return -EBADMSG;
+    node = calloc(1, sizeof(*node));
+    if (!node)
+        return -ENOMEM;
+    r = read_identity(node, metadata);
+    if (r >= 0)
+        r = read_addresses(node, object);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(node);
+    return 0;
+}
+
+/* client-go's apierrors.IsTooLargeResourceVersionError: the cause, and the sentence of servers before 1.18. */
+static bool is_too_large(const struct kube_status *status, json_object *details) {
+    static const char *const sentence = "Too large resource version";
+    json_object *causes;
+    const char *text;
+    size_t size;
+
+    if (strstr(status->message, sentence))
+        return true;
+    if (find(details, "causes", json_type_array, &causes) != PRESENT)
+        return false;
+    for (size_t i = 0; i < json_object_array_length(causes); i++) {
+        json_object *cause = json_object_array_get_idx(causes, i);
+
+        if ((find_text(cause, "reason", &text, &size) == PRESENT && strcmp(text, "ResourceVersionTooLarge") == 0) ||
+            (find_text(cause, "message", &text, &size) == PRESENT && strstr(text, sentence)))
+            return true;
+    }
+    return false;
+}
+
+static int read_status(struct kube_status *ret, json_object *object) {
+    struct kube_status status = {.retry_after = -1};
+    json_object *details, *number;
+    const char *text;
+    size_t size;
+    int64_t value;
+
+    if (!is_kind(object, "Status", false))
+        return -EBADMSG;
+    if (find(object, "code", json_type_int, &number) == PRESENT) {
+        value = json_object_get_int64(number);
+        status.code = value >= 100 && value <= 599 ? (unsigned)value : 0;
+    }
+    if (find_text(object, "reason", &text, &size) == PRESENT)
+        copy_plain(status.reason, sizeof(status.reason), text);
+    if (find_text(object, "message", &text, &size) == PRESENT)
+        copy_plain(status.message, sizeof(status.message), text);
+    if (find(object, "details", json_type_object, &details) != PRESENT)
+        details = NULL;
+    if (find(details, "retryAfterSeconds", json_type_int, &number) == PRESENT) {
+        value = json_object_get_int64(number);
+        if (value > 0)
+            status.retry_after = 1000 * MIN(value, RETRY_MAX);
+    }
+    status.too_large = is_too_large(&status, details);
+    *ret = status;
+    return 0;
+}
+
+int decode_node(struct node **ret, const char *data, size_t size) {
+    CLEANUP(json_putp) json_object *object = NULL;
+    int r = parse(&object, data, size);
+
+    return r < 0 ? r : read_node(ret, object);
+}
+
+int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size) {
+    CLEANUP(json_putp) json_object *object = NULL;
+    const char *name;
+    size_t n;
+    int r = parse(&object, data, size);
+
+    if (r < 0)
+        return r;
+    if (find_text(json_get(object, "metadata"), "name", &name, &n) != PRESENT || !name_is_node(name))
+        return -EBADMSG;
+    memcpy(ret, name, n + 1);
+    return 0;
+}
+
+int decode_status(struct kube_status *ret, const char *data, size_t size) {
+    CLEANUP(json_putp) json_object *object = NULL;
+    int r = parse(&object, data, size);
+
+    return r < 0 ? r : read_status(ret, object);
+}
+
+void watch_line_done(struct watch_line *line) {
+    line->node = node_free(line->node);
+}
+
+static int read_type(enum watch_type *ret, json_object *object) {
+    static const char *const names[] = {
+        [WATCH_ADDED] = "ADDED",       [WATCH_MODIFIED] = "MODIFIED", [WATCH_DELETED] = "DELETED",
+        [WATCH_BOOKMARK] = "BOOKMARK", [WATCH_ERROR] = "ERROR",
+    };
+    const char *text;
+    size_t size;
+
+    if (find_text(object, "type", &text, &size) != PRESENT)
+        return -EBADMSG;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum watch_type)i;
+            return 0;
+        }
+    return -EBADMSG;
+}
+
+int decode_watch_line(struct watch_line *ret, const char *data, size_t size) {
+    CLEANUP(json_putp) json_object *line = NULL;
+    CLEANUP(watch_line_done) struct watch_line made = {.status = {.retry_after = -1}};
+    json_object *object;
+    int r = parse(&line, data, size);
+
+    if (r >= 0)
+        r = read_type(&made.type, line);
+    if (r < 0)
+        return r;
+    if (find(line, "object", json_type_object, &object) != PRESENT)
+        return -EBADMSG;
+    if (made.type == WATCH_ERROR) {
+        r = read_status(&made.status, object);
+    } else if (made.type == WATCH_BOOKMARK) {
+        r = is_kind(object, "Node", true) ? read_rv(made.rv, json_get(object, "metadata")) : -EBADMSG;
+    } else {
+        r = read_node(&made.node, object);
+        if (r >= 0)
+            memcpy(made.rv, made.node->rv, sizeof(made.rv));
+    }
+    if (r < 0)
+        return r;
+    if (made.type != WATCH_ERROR && !made.rv[0])
+        return -EBADMSG; /* every event of a watch has a place in its order */
+    *ret = made;
+    made.node = NULL;
+    return 0;
+}
+
+static int read_list_metadata(struct list_head *head, json_object *metadata) {
+    const char *next = "";
+    size_t size = 0;
+    json_object *remaining;
+    int r;
+
+    if (!json_object_is_type(metadata, json_type_object))
+        return -EBADMSG;
+    r = read_rv(head->rv, metadata);
+    if (r < 0)
+        return r;
+    if (find_text(metadata, "continue", &next, &size) == WRONG || size >= sizeof(head->next))
+        return -EBADMSG;
+    memcpy(head->next, next, size + 1);
+    head->remaining = -1;
+    if (find(metadata, "remainingItemCount", json_type_int, &remaining) == PRESENT)
+        head->remaining = json_object_get_int64(remaining);
+    return 0;
+}
+
+int decode_list_member(struct list_head *head, const char *key, size_t key_size, const char *data, size_t size) {
+    bool kind = key_size == 4 && memcmp(key, "kind", 4) == 0;
+    bool metadata = key_size == 8 && memcmp(key, "metadata", 8) == 0;
+    CLEANUP(json_putp) json_object *value = NULL;
+    int r;
+
+    if (!kind && !metadata)
+        return 0;
+    r = parse(&value, data, size);
+    if (r < 0)
+        return r;
+    if (metadata)
+        return read_list_metadata(head, value);
+    head->is_node_list = json_object_is_type(value, json_type_string) &&
+                         strcmp(json_object_get_string(value), "NodeList") == 0 && json_object_get_string_len(value) == 8;
+    return 0;
+}
