@@ -3,7 +3,8 @@
  * Backoff - the arithmetic of waiting; backoff.h has the figures and where they come from.
  *
  * Keeps: a wait is at least the delay and less than twice it, so that clients which failed together do not come back
- * together, and never zero. Does not: know what failed, or whether a slow failure was calm; whoever calls it moves `last`.
+ * together, and never zero. Does not: know what failed, or whether a slow failure was calm; whoever calls it moves
+ * `last`.
  * Owns: nothing.
  */
 #include "nodewall/backoff.h"

@@ -2,12 +2,12 @@
 /*
  * Decode - json-c's tree of one object, and the few of its fields that are taken along.
  *
- * Two kinds of strictness. What would become a wrong picture (a node's identity, its addresses, a resourceVersion) must be
- * there and right, or the whole object is refused. What only explains (a Status) is taken as far as it goes, for an answer
- * that cannot be read must still be acted upon.
+ * Two kinds of strictness. What would become a wrong picture (a node's identity, its addresses, a resourceVersion) must
+ * be there and right, or the whole object is refused. What only explains (a Status) is taken as far as it goes, for an
+ * answer that cannot be read must still be acted upon.
  *
- * Keeps: what comes out is UTF-8 without NUL, names are such that they may stand in a path or a tag, a resourceVersion is
- * a decimal and not zero (zero would ask for "any", not for "since").
+ * Keeps: what comes out is UTF-8 without NUL, names are such that they may stand in a path or a tag, a resourceVersion
+ * is a decimal and not zero (zero would ask for "any", not for "since").
  * Does not: judge addresses, remember anything, keep json-c's tree. Owns: nothing beyond a call.
  */
 #include "nodewall/decode.h"
@@ -393,7 +393,7 @@ int decode_list_member(struct list_head *head, const char *key, size_t key_size,
         return r;
     if (metadata)
         return read_list_metadata(head, value);
-    head->is_node_list = json_object_is_type(value, json_type_string) &&
-                         strcmp(json_object_get_string(value), "NodeList") == 0 && json_object_get_string_len(value) == 8;
+    head->is_node_list = json_object_is_type(value, json_type_string) && json_object_get_string_len(value) == 8 &&
+                         memcmp(json_object_get_string(value), "NodeList", 8) == 0;
     return 0;
 }

@@ -2,11 +2,12 @@
 /*
  * Frame - a scanner that knows brackets, quotes and commas, and nothing else of JSON.
  *
- * A list of all nodes is a hundred megabytes; parsed as one object it would be a gigabyte. So the outermost object and its
- * `items` are walked here, byte by byte and each byte once, and what lies between two commas is handed on as it is.
+ * A list of all nodes is a hundred megabytes; parsed as one object it would be a gigabyte. So the outermost object and
+ * its `items` are walked here, byte by byte and each byte once, and what lies between two commas is handed on as it is.
  *
- * Keeps: an object that lies whole within what was fed is handed out in place, one that was cut is put together in `kept`,
- * which never grows beyond the limit and shrinks again after an unusual object. Where the network cuts changes nothing.
+ * Keeps: an object that lies whole within what was fed is handed out in place, one that was cut is put together in
+ * `kept`, which never grows beyond the limit and shrinks again after an unusual object. Where the network cuts changes
+ * nothing.
  * Does not: check what is within an object (brackets are counted, not matched); decode.c refuses what is no JSON.
  * Owns: `kept`.
  */

@@ -3,17 +3,18 @@
  * Watch - the machine: which request comes next, and what a watch's lines mean. watch_list.c has the pages of a list,
  * watch_trouble.c what follows a failure.
  *
- *              ┌────────────── page, continue ──┐
- *              ▼                                │
- *   start ─▶ LIST ── last page: LIST_DONE ─▶ WATCH ◀─ closed: at once ─┐
- *              ▲ ▲ 410, 400: first page         │ │  refused, cut, 429, 503: same rv, after a pause
- *              │ └──────────────────────────────┘ └────────────────────┘
- *              └─ 410 in any form, 500, a line that cannot be read, time for a new list
+ *            ┌─ next page ─┐
+ *            ▼             │                     ┌─ closed by the server: at once
+ *   start ─▶ LIST ─────────┴─ last page ─▶ WATCH ┤
+ *            ▲ │ 400, 410: from page one   ▲ │   └─ refused, cut, 429, 503: same rv, after a pause
+ *            └─┘                           └─┘
+ *   WATCH ─▶ LIST: 410 in any form, 500, a line that cannot be read; or it is time
  *
- * A list that is only due (nobody doubts the picture) and fails goes back to WATCH from the same rv: better a watch without
- * the repair than neither. A list that is needed is tried until it is there.
+ * A list that is only due (nobody doubts the picture) and fails goes back to WATCH from the same rv: better a watch
+ * without the repair than neither. A list that is needed is tried until it is there.
  *
- * Keeps: at most one request; rv moves by a list that is done, or by a line of the watch that runs, and never by a Status.
+ * Keeps: at most one request; rv moves by a list that is done, or by a line of the watch that runs, and never by a
+ * Status.
  * Does not: read a clock, or wait; time outside the requests passes in watch_next. Owns: the frame of the request that
  * runs, and the events that nobody took out yet.
  */
@@ -283,8 +284,9 @@ int watch_headers(struct watch *watch, msec now, unsigned status, const char *co
     if (status != 200)
         return 0;
     if (!is_json(content_type)) {
-        snprintf(text, sizeof(text), "the API server answers with %.60s and not with JSON; is a proxy or a login page in "
-                 "between?", content_type);
+        snprintf(text, sizeof(text),
+                 "the API server answers with %.60s and not with JSON; is a proxy or a login page in between?",
+                 content_type);
         return watch_fail_wrong(watch, now, text);
     }
     request->taken = true;

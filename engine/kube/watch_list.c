@@ -2,14 +2,14 @@
 /*
  * Watch list - the pages of one list, from LIST_START to LIST_DONE or LIST_ABANDONED.
  *
- * A list asks for no resourceVersion: that is the most recent state, and never one of the past (with `limit`, an rv would
- * mean exactly that moment, and an empty past is a list without nodes). The pages after the first come from the same
- * moment, which the continue token names; so all of them say the same rv, and the watch begins there.
+ * A list asks for no resourceVersion: that is the most recent state, and never one of the past (with `limit`, an rv
+ * would mean exactly that moment, and an empty past is a list without nodes). The pages after the first come from the
+ * same moment, which the continue token names; so all of them say the same rv, and the watch begins there.
  *
- * Keeps: LIST_DONE only if every page was a NodeList with items, an rv and nothing unreadable in it. One node that cannot
- * be read makes the whole list wrong, again and again if need be: a list without that node would say that it is gone,
- * and one with it cannot be had. The picture of before stays, the trouble's text names the node, and the API server, which
- * writes typed objects, is where to look.
+ * Keeps: LIST_DONE only if every page was a NodeList with items, an rv and nothing unreadable in it. One node that
+ * cannot be read makes the whole list wrong, again and again if need be: a list without that node would say that it is
+ * gone, and one with it cannot be had. The picture of before stays, the trouble's text names the node, and the API
+ * server, which writes typed objects, is where to look.
  * Does not: hold nodes; they go out as they come. Owns: nothing.
  */
 #include "watch_machine.h"
@@ -39,10 +39,10 @@ static int wrong_node(struct watch *watch, msec now, const struct frame_piece *p
     if (r == -ENOMEM)
         return r;
     if (r >= 0)
-        snprintf(text, sizeof(text), "the list has a node that cannot be read, %s; without it no list is complete", name);
+        snprintf(text, sizeof(text), "node %s of the list cannot be read, and without it no list is complete", name);
     else
-        snprintf(text, sizeof(text), "the list has a node that cannot be read, number %llu of its page; without it no list "
-                 "is complete", (unsigned long long)watch->request.items + 1);
+        snprintf(text, sizeof(text), "node %llu of a page cannot be read, and without it no list is complete",
+                 (unsigned long long)watch->request.items + 1);
     return watch_fail_wrong(watch, now, text);
 }
 
@@ -112,9 +112,10 @@ int list_end(struct watch *watch, msec now) {
     struct pages *pages = &watch->pages;
     const struct list_head *head = &request->head;
 
+    if (!request->complete && frame_is_partial(request->frame))
+        return watch_fail_cut(watch, now, "the list ends in its middle");
     if (!request->complete)
-        return frame_is_partial(request->frame) ? watch_fail_cut(watch, now, "the list ends in its middle")
-                                                : watch_fail_wrong(watch, now, "the API server answers a list with nothing at all");
+        return watch_fail_wrong(watch, now, "the API server answers a list with nothing at all");
     if (!head->is_node_list || !frame_has_items(request->frame) || !head->rv[0])
         return watch_fail_wrong(watch, now, "the API server answers a list of nodes with an object that is none");
     if (pages->n > 0 && strcmp(head->rv, pages->rv) != 0)

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watch trouble - what follows a request that failed: the same again or a list, after which pause, and what a person is told.
+ * Watch trouble - what follows a request that failed: the same again or a list, after which pause, and what a person is
+ * told.
  *
  *   410 in any form                      list                    first within a second, then backoff
  *   refused, cut, 502                    same rv                 first within a second, then backoff; new connection
  *   408, 429, 503, 504                   same rv                 backoff, and never before Retry-After
  *   504, resourceVersion too large       list                    the same
- *   401                                  same                    once at once, with credentials read again; then backoff
+ *   401                                  same                    at once with new credentials, then backoff
  *   403                                  same                    backoff
  *   500, ERROR without a code            list                    backoff: also what a server says to an rv that is none
  *   400, 404, 422, any other, no JSON    list                    backoff
  *
  * Keeps: the backoff grows until a watch has been well for two minutes; that a failure took long is no calm, nor is a
- * list that works while watches do not. Trouble is told once and taken back by a watch that works, so that a server which
- * does half its work does not fill the log.
+ * list that works while watches do not. Trouble is told once and taken back by a watch that works, so that a server
+ * which does half its work does not fill the log.
  * Does not: touch rv. Owns: nothing.
  */
 #include "watch_machine.h"
@@ -81,7 +82,8 @@ static int after_list(struct watch *watch, msec now, const struct failure *failu
     int r;
 
     /* The token names a moment; what this page told already may be told again. */
-    if (failure->keeps_page && pages->n > 0 && ++pages->tries <= PAGE_TRIES && (watch->doubt || watch->due - now <= PAGE_WAIT))
+    if (failure->keeps_page && pages->n > 0 && ++pages->tries <= PAGE_TRIES &&
+        (watch->doubt || watch->due - now <= PAGE_WAIT))
         return 0;
     r = list_abandon(watch);
     if (r < 0 || (failure->restart && ++pages->restarts <= 2))
@@ -127,8 +129,8 @@ int watch_fail_wrong(struct watch *watch, msec now, const char *text) {
 }
 
 int watch_fail_cut(struct watch *watch, msec now, const char *text) {
-    const struct failure failure = {.trouble = WATCH_TROUBLE_NETWORK, .retry_after = -1, .keeps_page = true, .quick = true,
-                                    .times = &watch->cuts, .text = text}; /* connections end */
+    const struct failure failure = {.trouble = WATCH_TROUBLE_NETWORK, .retry_after = -1, .keeps_page = true,
+                                    .quick = true, .times = &watch->cuts, .text = text}; /* connections end */
 
     return watch_fail(watch, now, &failure);
 }

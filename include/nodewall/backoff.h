@@ -2,8 +2,8 @@
 /*
  * Backoff - how long to wait before the next try. Pure: `now` and the random number come in.
  *
- * client-go's figures (k8s.io/client-go tools/cache/reflector.go): 800 ms, doubled up to 30 s, and jitter that adds up to
- * the whole delay; forgotten after two minutes in which no try was needed.
+ * client-go's figures (k8s.io/client-go tools/cache/reflector.go): 800 ms, doubled up to 30 s, and jitter that adds up
+ * to the whole delay; forgotten after two minutes in which no try was needed.
  */
 #pragma once
 

@@ -3,8 +3,8 @@
  * Decode - the few fields of Kubernetes' objects that matter here, out of untrusted JSON. Pure.
  *
  * A node's addresses come out as they were written; what an address is, inventory.h decides. Unknown fields are passed
- * over, fields of the wrong type make the object invalid. Strings longer than anything Kubernetes allows, or with a NUL in
- * them, are refused.
+ * over, fields of the wrong type make the object invalid. Strings longer than anything Kubernetes allows, or with a NUL
+ * in them, are refused.
  */
 #pragma once
 

@@ -17,7 +17,7 @@ enum frame_shape { FRAME_LINES, FRAME_LIST };
 enum frame_kind {
     FRAME_NEED_MORE = 0,
     FRAME_OBJECT = 1,       /* LINES: one non-empty line, without its newline; LIST: one element of `items` */
-    FRAME_MEMBER = 2,       /* LIST: another member of the outermost object; `key` is its name as written between the quotes */
+    FRAME_MEMBER = 2,       /* LIST: another member of the outermost object; `key`: its name, as between the quotes */
     FRAME_END = 3,          /* LIST: the outermost object is closed; only white space may follow */
 };
 
@@ -33,8 +33,8 @@ int frame_new(struct frame **ret, enum frame_shape shape, size_t limit);
 struct frame *frame_free(struct frame *frame);
 DEFINE_CLEANUP(struct frame, frame_free)
 
-/* Hands over the next bytes; they must stay valid until frame_next has returned FRAME_NEED_MORE (or an error), which has
- * then kept what it still needs. */
+/* Hands over the next bytes; they must stay valid until frame_next has returned FRAME_NEED_MORE (or an error), and has
+ * kept what it still needs. */
 void frame_feed(struct frame *frame, const char *data, size_t size);
 /* A frame_kind, or -EBADMSG: a list that is no JSON object by its brackets and quotes, or whose `items` is no array;
  * -E2BIG: an object over the limit; -ENOMEM. After an error the frame is only to be freed. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watch - keeping a true picture of the Nodes of one cluster: list, then watch from the list's resourceVersion, and on any
- * doubt list again. A state machine without I/O: the driver asks what to do (watch_next), does it, tells what came
- * (watch_headers, watch_body, watch_end) and takes the events out (watch_pop). `now` comes in; so an outage, a 410 and a
- * relist are files in tests/replay.
+ * Watch - keeping a true picture of the Nodes of one cluster: list, then watch from the list's resourceVersion, and on
+ * any doubt list again. A state machine without I/O: the driver asks what to do (watch_next), does it, tells what came
+ * (watch_headers, watch_body, watch_end) and takes the events out (watch_pop). `now` comes in; so an outage, a 410 and
+ * a relist are files in tests/replay.
  *
  * Keeps: between LIST_START and LIST_DONE only a complete and consistent list is told (or LIST_ABANDONED ends it, and
  * nothing of it counts); a node is GONE only by a DELETED event or by missing from a complete list; the resourceVersion
  * moves on ADDED, MODIFIED, DELETED and BOOKMARK and nowhere else.
- * Does not: know what an address is, nor decide what is published. Network trouble is never an error here: it is TROUBLE,
- * with what a person should know, and the picture of before stays.
+ * Does not: know what an address is, nor decide what is published. Network trouble is never an error here: it is
+ * TROUBLE, with what a person should know, and the picture of before stays.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct watch_options {
     const char *selector;       /* label selector as typed, or NULL; percent-encoded here */
     unsigned page;              /* items of a page; 0: 500 */
     msec relist;                /* a list is repeated after this long, plus up to a half by chance; 0: 20 min */
-    msec idle;                  /* a watch that says nothing for so long is dead; 0: 180 s (bookmarks come each 120 s or so) */
+    msec idle;                  /* a watch silent for so long is dead; 0: 180 s (bookmarks come each 120 s or so) */
     uint32_t seed;              /* of its jitter */
 };
 
@@ -59,7 +59,7 @@ void watch_relist(struct watch *watch);
 
 enum watch_event_kind {
     WATCH_EVENT_LIST_START,
-    WATCH_EVENT_NODE,           /* node as it is now; `listed` between LIST_START and LIST_DONE. May repeat what is known */
+    WATCH_EVENT_NODE,           /* node as it is; `listed` between LIST_START and LIST_DONE. May repeat what is known */
     WATCH_EVENT_GONE,           /* by DELETED: node as it was last */
     WATCH_EVENT_LIST_DONE,      /* rv: of the list. Whoever was not told since LIST_START does not exist */
     WATCH_EVENT_LIST_ABANDONED, /* forget what came since LIST_START */

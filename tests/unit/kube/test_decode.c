@@ -20,11 +20,13 @@ static void refused(const char *text) {
 }
 
 static void a_node_as_the_api_server_writes_it(void **state) {
-    CLEANUP(node_freep) struct node *node = node_of(
-        "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lke1-a\",\"uid\":\"0c7c1d0e-8f0e-4d2b-9a53-1b2c3d4e5f60\","
-        "\"resourceVersion\":\"18446744073709551616\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"taints\":[]},\"status\":{\"addresses\":["
-        "{\"type\":\"Hostname\",\"address\":\"lke1-a\"},{\"type\":\"InternalIP\",\"address\":\"192.168.1.2\"},"
-        "{\"type\":\"ExternalIP\",\"address\":\"\"}],\"images\":[{\"names\":[\"x\"],\"sizeBytes\":1}]}}");
+    CLEANUP(node_freep) struct node *node =
+        node_of("{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lke1-a\",\"uid\":\"0c7c1d0e-8f0e-"
+                "4d2b-9a53-1b2c3d4e5f60\","
+                "\"resourceVersion\":\"18446744073709551616\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"taints\":[]},"
+                "\"status\":{\"addresses\":["
+                "{\"type\":\"Hostname\",\"address\":\"lke1-a\"},{\"type\":\"InternalIP\",\"address\":\"192.168.1.2\"},"
+                "{\"type\":\"ExternalIP\",\"address\":\"\"}],\"images\":[{\"names\":[\"x\"],\"sizeBytes\":1}]}}");
 
     assert_string_equal(node->name, "lke1-a");
     assert_string_equal(node->uid, "0c7c1d0e-8f0e-4d2b-9a53-1b2c3d4e5f60");
@@ -39,7 +41,8 @@ static void a_node_as_the_api_server_writes_it(void **state) {
 
 static void what_may_be_absent(void **state) {
     static const char *const texts[] = {"{" META "}", "{" META ",\"status\":null}", "{" META ",\"status\":{}}",
-                                        "{" META ",\"status\":{\"addresses\":null}}", "{" META ",\"status\":{\"addresses\":[]}}"};
+                                        "{" META ",\"status\":{\"addresses\":null}}",
+                                        "{" META ",\"status\":{\"addresses\":[]}}"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
         CLEANUP(node_freep) struct node *node = node_of(texts[i]);
@@ -63,21 +66,41 @@ static void leaving(void **state) {
 
 static void what_is_no_node_is_refused(void **state) {
     static const char *const texts[] = {
-        "", "null", "1", "[]", "\"x\"", "{", "{}", "{" META "} x", "{" META ",}", "{" META ",\"kind\":\"Pod\"}",
-        "{" META ",\"kind\":7}", "{\"metadata\":[]}", "{\"metadata\":{\"uid\":\"b\"}}", "{\"metadata\":{\"name\":\"a\"}}",
-        "{\"metadata\":{\"name\":\"\",\"uid\":\"b\"}}", "{\"metadata\":{\"name\":7,\"uid\":\"b\"}}",
-        "{\"metadata\":{\"name\":\"../x\",\"uid\":\"b\"}}", "{\"metadata\":{\"name\":\"a\\u0000b\",\"uid\":\"b\"}}",
-        "{\"metadata\":{\"name\":\"a\",\"uid\":\"\"}}", "{\"metadata\":{\"name\":\"a\",\"uid\":\"b c\"}}",
+        "",
+        "null",
+        "1",
+        "[]",
+        "\"x\"",
+        "{",
+        "{}",
+        "{" META "} x",
+        "{" META ",}",
+        "{" META ",\"kind\":\"Pod\"}",
+        "{" META ",\"kind\":7}",
+        "{\"metadata\":[]}",
+        "{\"metadata\":{\"uid\":\"b\"}}",
+        "{\"metadata\":{\"name\":\"a\"}}",
+        "{\"metadata\":{\"name\":\"\",\"uid\":\"b\"}}",
+        "{\"metadata\":{\"name\":7,\"uid\":\"b\"}}",
+        "{\"metadata\":{\"name\":\"../x\",\"uid\":\"b\"}}",
+        "{\"metadata\":{\"name\":\"a\\u0000b\",\"uid\":\"b\"}}",
+        "{\"metadata\":{\"name\":\"a\",\"uid\":\"\"}}",
+        "{\"metadata\":{\"name\":\"a\",\"uid\":\"b c\"}}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":\"x\"}}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":\"-1\"}}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":\"0\"}}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":7}}",
-        "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":\"12345678901234567890123456789012345678901\"}}",
+        "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"resourceVersion\":\"12345678901234567890123456789012345678901\"}"
+        "}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"deletionTimestamp\":1}}",
-        "{" META ",\"status\":7}", "{" META ",\"status\":{\"addresses\":{}}}", "{" META ",\"status\":{\"addresses\":[7]}}",
-        "{" META ",\"status\":{\"addresses\":[{\"type\":1}]}}", "{" META ",\"status\":{\"addresses\":[{\"address\":1}]}}",
+        "{" META ",\"status\":7}",
+        "{" META ",\"status\":{\"addresses\":{}}}",
+        "{" META ",\"status\":{\"addresses\":[7]}}",
+        "{" META ",\"status\":{\"addresses\":[{\"type\":1}]}}",
+        "{" META ",\"status\":{\"addresses\":[{\"address\":1}]}}",
         "{" META ",\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\\u0000\"}]}}",
-        "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\xff\"}}", "{" META ",\"x\":\"\xc3\x28\"}",
+        "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\xff\"}}",
+        "{" META ",\"x\":\"\xc3\x28\"}",
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
@@ -111,15 +134,19 @@ static void nesting_is_bounded(void **state) {
     refused(text);
 }
 
-/* A type that is too long is passed over, an address that is too long is cut at a character, from 4097 on they are counted. */
+/* A type that is too long is passed over, an address that is too long is cut at a character, from 4097 on they are
+ * counted. */
 static void addresses_of_odd_size(void **state) {
     enum { MANY = NODE_ADDRESSES_MAX + 3 };
     CLEANUP(cleanup_free) char *text = malloc(64 * MANY + 2048);
     size_t n;
 
     assert_non_null(text);
-    n = (size_t)snprintf(text, 2048, "{" META ",\"status\":{\"addresses\":[{\"type\":\"%0100d\",\"address\":\"10.0.0.9\"},"
-                         "{\"type\":\"A\",\"address\":\"%0254d\xc3\xa4" "b\"}", 0, 0);
+    n = (size_t)snprintf(text, 2048,
+                         "{" META ",\"status\":{\"addresses\":[{\"type\":\"%0100d\",\"address\":\"10.0.0.9\"},"
+                         "{\"type\":\"A\",\"address\":\"%0254d\xc3\xa4"
+                         "b\"}",
+                         0, 0);
     for (unsigned i = 0; i < MANY - 1; i++, n += strlen(text + n))
         memcpy(text + n, ",{\"type\":\"A\",\"address\":\"b\"}", 28);
     memcpy(text + n, "]}}", 4);
@@ -157,11 +184,13 @@ static void lines_of_a_watch(void **state) {
 }
 
 static void bookmark_and_error(void **state) {
-    CLEANUP(watch_line_done) struct watch_line bookmark = line_of(
-        "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"77\"},"
-        "\"spec\":{},\"status\":{\"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":0}}}}}");
+    CLEANUP(watch_line_done) struct watch_line bookmark =
+        line_of("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{"
+                "\"resourceVersion\":\"77\"},"
+                "\"spec\":{},\"status\":{\"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":0}}}}}");
     CLEANUP(watch_line_done) struct watch_line error = line_of(
-        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\"},"
+        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":"
+        "\"9\"},"
         "\"status\":\"Failure\",\"message\":\"too old resource version: 1 (5)\",\"reason\":\"Expired\",\"code\":410}}");
 
     assert_int_equal(bookmark.type, WATCH_BOOKMARK);
@@ -201,23 +230,27 @@ static struct kube_status status_of(const char *text) {
 }
 
 static void statuses(void **state) {
-    struct kube_status status = status_of(
-        "{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"Timeout: Too large resource version: 9, current: 5\",\"reason\":\"Timeout\","
-        "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1},"
-        "\"code\":504}");
+    struct kube_status status = status_of("{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"Timeout: Too "
+                                          "large resource version: 9, current: 5\",\"reason\":\"Timeout\","
+                                          "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\","
+                                          "\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1},"
+                                          "\"code\":504}");
 
     assert_true(status.too_large);
     assert_int_equal(status.code, 504);
     assert_int_equal(status.retry_after, 1000);
-    status = status_of("{\"kind\":\"Status\",\"code\":504,\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}}");
+    status = status_of(
+        "{\"kind\":\"Status\",\"code\":504,\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}}");
     assert_true(status.too_large);
     status = status_of("{\"kind\":\"Status\"}");
     assert_int_equal(status.code, 0);
     assert_int_equal(status.retry_after, -1);
     assert_false(status.too_large);
-    status = status_of("{\"kind\":\"Status\",\"code\":99999,\"reason\":[],\"message\":7,\"details\":\"x\"}"); /* as far as it goes */
+    status = status_of(
+        "{\"kind\":\"Status\",\"code\":99999,\"reason\":[],\"message\":7,\"details\":\"x\"}"); /* as far as it goes */
     assert_int_equal(status.code, 0);
-    status = status_of("{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":9223372036854775807,\"causes\":[7,null]}}");
+    status =
+        status_of("{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":9223372036854775807,\"causes\":[7,null]}}");
     assert_int_equal(status.retry_after, 86400000);
     assert_int_equal(decode_status(&status, "not json", 8), -EBADMSG);
     assert_int_equal(decode_status(&status, "{\"kind\":\"Pod\"}", 14), -EBADMSG);
@@ -248,7 +281,8 @@ static void members_of_a_list(void **state) {
     assert_false(head.is_node_list);
     assert_int_equal(member(&head, "kind", "\"NodeList\""), 0);
     assert_true(head.is_node_list);
-    assert_int_equal(member(&head, "metadata", "{\"resourceVersion\":\"5\",\"continue\":\"abc=\",\"remainingItemCount\":7}"), 0);
+    assert_int_equal(
+        member(&head, "metadata", "{\"resourceVersion\":\"5\",\"continue\":\"abc=\",\"remainingItemCount\":7}"), 0);
     assert_string_equal(head.rv, "5");
     assert_string_equal(head.next, "abc=");
     assert_int_equal(head.remaining, 7);
@@ -287,8 +321,9 @@ static void names_of_broken_nodes(void **state) {
     assert_int_equal(decode_node_name(name, "{}", 2), -EBADMSG);
 }
 
-RUN(cmocka_unit_test(a_node_as_the_api_server_writes_it), cmocka_unit_test(what_may_be_absent), cmocka_unit_test(leaving),
-    cmocka_unit_test(what_is_no_node_is_refused), cmocka_unit_test(bounds_of_strings), cmocka_unit_test(nesting_is_bounded),
-    cmocka_unit_test(addresses_of_odd_size), cmocka_unit_test(lines_of_a_watch), cmocka_unit_test(bookmark_and_error),
-    cmocka_unit_test(lines_that_are_none), cmocka_unit_test(statuses), cmocka_unit_test(messages_are_for_people),
-    cmocka_unit_test(members_of_a_list), cmocka_unit_test(a_continue_token_has_a_bound), cmocka_unit_test(names_of_broken_nodes))
+RUN(cmocka_unit_test(a_node_as_the_api_server_writes_it), cmocka_unit_test(what_may_be_absent),
+    cmocka_unit_test(leaving), cmocka_unit_test(what_is_no_node_is_refused), cmocka_unit_test(bounds_of_strings),
+    cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(addresses_of_odd_size), cmocka_unit_test(lines_of_a_watch),
+    cmocka_unit_test(bookmark_and_error), cmocka_unit_test(lines_that_are_none), cmocka_unit_test(statuses),
+    cmocka_unit_test(messages_are_for_people), cmocka_unit_test(members_of_a_list),
+    cmocka_unit_test(a_continue_token_has_a_bound), cmocka_unit_test(names_of_broken_nodes))

@@ -23,7 +23,11 @@ static int drain(struct frame *frame, struct transcript *transcript) {
         if (r == FRAME_NEED_MORE)
             return 0;
         if (r < 0) {
-            put(transcript, r == -E2BIG ? "!big" : r == -EBADMSG ? "!bad" : "!other", r == -E2BIG || r == -EBADMSG ? 4 : 6);
+            put(transcript,
+                r == -E2BIG     ? "!big"
+                : r == -EBADMSG ? "!bad"
+                                : "!other",
+                r == -E2BIG || r == -EBADMSG ? 4 : 6);
             assert_true(frame_next(frame, &piece) < 0);
             return r;
         }
@@ -53,8 +57,8 @@ static int feed_copy(struct frame *frame, const char *data, size_t size, struct 
     return r;
 }
 
-static void run(struct transcript *transcript, enum frame_shape shape, size_t limit, const char *data, size_t size, size_t cut,
-                size_t second) {
+static void run(struct transcript *transcript, enum frame_shape shape, size_t limit, const char *data, size_t size,
+                size_t cut, size_t second) {
     CLEANUP(frame_freep) struct frame *frame = NULL;
 
     memset(transcript, 0, sizeof(*transcript));
@@ -80,18 +84,22 @@ static void expect(enum frame_shape shape, const char *text, const char *expecte
 }
 
 static void lines(void **state) {
-    expect(FRAME_LINES, "{\"a\":1}\n\n{\"b\":\"\xc3\xa4\xf0\x9f\x99\x82\"}\r\n  \n{\"c\"", "{\"a\":1};{\"b\":\"\xc3\xa4\xf0\x9f\x99\x82\"};?");
+    expect(FRAME_LINES, "{\"a\":1}\n\n{\"b\":\"\xc3\xa4\xf0\x9f\x99\x82\"}\r\n  \n{\"c\"",
+           "{\"a\":1};{\"b\":\"\xc3\xa4\xf0\x9f\x99\x82\"};?");
     expect(FRAME_LINES, "a\nb\n", "a;b;");
     expect(FRAME_LINES, "\r\n \n\n", "");
 }
 
 static void list(void **state) {
-    expect(FRAME_LIST, "{\"kind\":\"NodeList\",\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{\"a\":[1,{}]},{\"b\":\"]},\\\"\\\\\"}]}\n",
+    expect(FRAME_LIST,
+           "{\"kind\":\"NodeList\",\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{\"a\":[1,{}]},{\"b\":\"]},"
+           "\\\"\\\\\"}]}\n",
            "kind=\"NodeList\";metadata={\"resourceVersion\":\"5\"};{\"a\":[1,{}]};{\"b\":\"]},\\\"\\\\\"};end;");
     expect(FRAME_LIST, " { \"items\" : [ ] , \"n\" : 12 , \"t\":true } ", "n=12;t=true;end;");
     expect(FRAME_LIST, "{}", "end;");
     expect(FRAME_LIST, "{\"items\":[\"x\",null,3]}", "\"x\";null;3;end;");
-    expect(FRAME_LIST, "{\"metadata\":{\"items\":[1]}}", "metadata={\"items\":[1]};end;"); /* the outermost alone counts */
+    expect(FRAME_LIST, "{\"metadata\":{\"items\":[1]}}",
+           "metadata={\"items\":[1]};end;"); /* the outermost alone counts */
     expect(FRAME_LIST, "{\"a\\\"b\":1}", "a\\\"b=1;end;");
 }
 
@@ -158,7 +166,8 @@ static void the_limit_is_of_one_object(void **state) {
     assert_string_equal(transcript.text, "!big");
 }
 
-/* A megabyte in small parts, then small ones: put together rightly, and its memory is given back (the sanitizer's heap). */
+/* A megabyte in small parts, then small ones: put together rightly, and its memory is given back (the sanitizer's
+ * heap). */
 static void a_large_object_between_small_ones(void **state) {
     enum { LARGE = 1024 * 1024, PART = 1000 };
     CLEANUP(frame_freep) struct frame *frame = NULL;
@@ -182,6 +191,7 @@ static void a_large_object_between_small_ones(void **state) {
     assert_false(frame_is_partial(frame));
 }
 
-RUN(cmocka_unit_test(lines), cmocka_unit_test(list), cmocka_unit_test(cut_list_is_partial), cmocka_unit_test(no_list_is_refused),
-    cmocka_unit_test(nul_bytes_are_refused), cmocka_unit_test(tells_whether_there_were_items),
-    cmocka_unit_test(the_limit_is_of_one_object), cmocka_unit_test(a_large_object_between_small_ones))
+RUN(cmocka_unit_test(lines), cmocka_unit_test(list), cmocka_unit_test(cut_list_is_partial),
+    cmocka_unit_test(no_list_is_refused), cmocka_unit_test(nul_bytes_are_refused),
+    cmocka_unit_test(tells_whether_there_were_items), cmocka_unit_test(the_limit_is_of_one_object),
+    cmocka_unit_test(a_large_object_between_small_ones))

@@ -3,7 +3,8 @@
 #include "nodewall/watch.h"
 #include "../unit.h"
 
-#define NODE(name_, rv_) "{\"metadata\":{\"name\":\"" name_ "\",\"uid\":\"u-" name_ "\",\"resourceVersion\":\"" rv_ "\"}}"
+#define NODE(name_, rv_)                                                                                               \
+    "{\"metadata\":{\"name\":\"" name_ "\",\"uid\":\"u-" name_ "\",\"resourceVersion\":\"" rv_ "\"}}"
 #define LIST(meta_, ...) "{\"kind\":\"NodeList\",\"metadata\":{" meta_ "},\"items\":[" __VA_ARGS__ "]}"
 #define LINE(type_, name_, rv_) "{\"type\":\"" type_ "\",\"object\":" NODE(name_, rv_) "}\n"
 
@@ -143,7 +144,8 @@ static void then_a_watch_from_its_rv(void **state) {
     await_start(bed);
     answer(bed, 200, LIST("\"resourceVersion\":\"10\""));
     assert_int_equal(ask(bed), WATCH_START);
-    sscanf(bed->want.path, "/api/v1/nodes?watch=1&allowWatchBookmarks=true&resourceVersion=10&timeoutSeconds=%u%n", &seconds, &n);
+    sscanf(bed->want.path, "/api/v1/nodes?watch=1&allowWatchBookmarks=true&resourceVersion=10&timeoutSeconds=%u%n",
+           &seconds, &n);
     assert_int_equal(n, strlen(bed->want.path));
     assert_in_range(seconds, 300, 599);
     assert_false(bed->want.is_list);
@@ -157,7 +159,8 @@ static void selector_and_token_are_encoded(void **state) {
 
     assert_int_equal(watch_new(&bed.watch, &options), 0);
     await_start(&bed);
-    assert_string_equal(bed.want.path, "/api/v1/nodes?limit=7&labelSelector=pool%20in%20%28web%2Cdb%29%2Cx%21%3D%C3%A4");
+    assert_string_equal(bed.want.path,
+                        "/api/v1/nodes?limit=7&labelSelector=pool%20in%20%28web%2Cdb%29%2Cx%21%3D%C3%A4");
     answer(&bed, 200, LIST("\"resourceVersion\":\"10\",\"continue\":\"a+/=&b\""));
     await_start(&bed);
     assert_string_equal(bed.want.path, "/api/v1/nodes?limit=7&labelSelector=pool%20in%20%28web%2Cdb%29%2Cx%21%3D%C3%A4"
@@ -270,8 +273,13 @@ static void content_types(void **state) {
     static const struct {
         const char *type;
         bool good;
-    } cases[] = {{"application/json", true}, {"Application/JSON; charset=utf-8", true}, {"application/json;stream=watch", true},
-                 {NULL, true}, {"application/jsonp", false}, {"text/plain", false}, {"app", false}};
+    } cases[] = {{"application/json", true},
+                 {"Application/JSON; charset=utf-8", true},
+                 {"application/json;stream=watch", true},
+                 {NULL, true},
+                 {"application/jsonp", false},
+                 {"text/plain", false},
+                 {"app", false}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bed bed = {.now = 1};
@@ -384,8 +392,9 @@ static void freed_in_the_middle(void **state) {
 
 #define CASE(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
 RUN(CASE(the_first_request_is_a_list_without_rv), CASE(then_a_watch_from_its_rv), CASE(selector_and_token_are_encoded),
-    CASE(events_move_the_rv), CASE(a_half_line_counts_for_nothing), CASE(relist_waits_for_nothing_and_cancels_the_watch),
-    CASE(a_list_that_is_due_and_fails_does_not_end_the_watching), CASE(after_giving_up_nothing_counts_until_it_is_cancelled),
-    CASE(a_web_page_is_no_list), CASE(content_types), CASE(unauthorized_is_asked_again_once_at_once),
-    CASE(retry_after_is_a_minimum_with_a_bound), CASE(operator_cuts_the_backoff_short), CASE(a_refusal_without_end_is_bounded),
-    CASE(stats_tell), CASE(freed_in_the_middle))
+    CASE(events_move_the_rv), CASE(a_half_line_counts_for_nothing),
+    CASE(relist_waits_for_nothing_and_cancels_the_watch), CASE(a_list_that_is_due_and_fails_does_not_end_the_watching),
+    CASE(after_giving_up_nothing_counts_until_it_is_cancelled), CASE(a_web_page_is_no_list), CASE(content_types),
+    CASE(unauthorized_is_asked_again_once_at_once), CASE(retry_after_is_a_minimum_with_a_bound),
+    CASE(operator_cuts_the_backoff_short), CASE(a_refusal_without_end_is_bounded), CASE(stats_tell),
+    CASE(freed_in_the_middle))
