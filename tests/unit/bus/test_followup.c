@@ -161,6 +161,10 @@ static void current_by_its_own_word(void **state) {
     assert_string_equal(told(bed, 5 * S), "d e");
     says(bed, "d", "applied", EPOCH, 7, 6 * S);
     assert_int_equal(followup_summary(bed->followup).slowest, 6 * S);
+    observe(bed, "salt/job/1/ret/a", /* a later one is not ours, told without a digest or with one */
+            "{\"id\": \"a\", \"fun\": \"nodewall.apply\", \"return\": {\"clusters\": {\"prod\": {\"epoch\": \"" EPOCH
+            "\", \"generation\": 8}}}}", 7 * S);
+    assert_int_equal(followup_summary(bed->followup).current, 3);
     /* A second return doesn't make it slower. */
     says(bed, "d", "have", EPOCH, 7, 60 * S);
     assert_int_equal(followup_summary(bed->followup).slowest, 6 * S);

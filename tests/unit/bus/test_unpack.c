@@ -134,6 +134,9 @@ static void too_many(void **state) {
     data[4] = (uint8_t)(n - 5);
     assert_int_equal(unpack(&value, data, n), -E2BIG);
     assert_null(value);
+    memset(data + 5, 0xc0, n - 5); /* nor so many of nothing */
+    assert_int_equal(unpack(&value, data, n), -E2BIG);
+    assert_null(value);
 }
 
 static void split(void **state) {
