@@ -3,8 +3,10 @@
 
 Digests are computed here from their definition, by tests/vectors/digest.py, which shares no code with the modules under test.
 """
+import contextlib
 import importlib.util
 import ipaddress
+import itertools
 import json
 import pathlib
 import secrets
@@ -92,6 +94,7 @@ class Cluster:
 
 class Box:
     """A minion in a namespace: its cache directory, the master's published sets, its pillar."""
+    _numbers = itertools.count()
 
     def __init__(self, worker, directory):
         self.worker, self.namespace, self.directory = worker, worker.namespace, pathlib.Path(directory)
@@ -145,6 +148,20 @@ class Box:
         found = self.worker.ask("state", minion=str(self.config), high=high, test=test)
         assert isinstance(found, dict) and len(found) == 1, found
         return next(iter(found.values()))
+
+    @contextlib.contextmanager
+    def nft_as(self, script):
+        """Within, the module's nft is this shell script; /usr/sbin/nft is the real one."""
+        folder = self.directory / f"bin{next(self._numbers)}"
+        folder.mkdir()
+        (folder / "nft").write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+        (folder / "nft").chmod(0o755)
+        path = self.call("environ.get", "PATH")
+        self.call("environ.setval", "PATH", f"{folder}:{path}")
+        try:
+            yield
+        finally:
+            self.call("environ.setval", "PATH", path)
 
     # --- the kernel ---
     def ruleset(self):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """nodewall.apply and the state: from rules to a table, and what wrong rules must not do."""
 import pytest
+import yaml
 from box import PORT, VERSIONS, Box, Cluster, prod, rule
+from harness import nodewall
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -343,3 +345,15 @@ def test_addresses_for_other_firewalls(box):
         box.call("nodewall.addresses", "kubernetes:../x")
     with pytest.raises(AssertionError, match="has no set of it"):
         box.call("nodewall.addresses", "kubernetes:unknown")
+
+
+def test_the_example_is_pillar_that_works(box):
+    """Every key of pillar.example, as it stands there."""
+    example = yaml.safe_load((nodewall.STATES / "pillar.example").read_text(encoding="utf-8"))["nodewall"]
+    box.publish(Cluster(addresses=["203.0.113.1"]), Cluster("staging", ["203.0.113.2"]))
+    box.pillar(**example)
+    assert box.apply()["result"] == "applied"
+    table = box.table()
+    for port in ("tcp dport 5432", "tcp dport 9180-9187", "udp dport 53", "tcp dport 53", "tcp dport 22", 'iifname "docker0"', "ct state established accept"):
+        assert port in table, port
+    assert box.apply()["result"] == "have"

@@ -3,6 +3,7 @@
 
 Times are the best of several on whatever machine this is, so both sides are measured here and only compared.
 """
+import contextlib
 import subprocess
 import time
 
@@ -17,27 +18,20 @@ def addresses(count):
     return [f"10.{number >> 8}.{number & 255}.7" if number % 2 else f"2001:db8:{number:x}::7" for number in range(count)]
 
 
-def wrapped(box):
-    """Puts a wrapper around nft into the worker's PATH; returns the file with its calls and the one with its last input, and the old PATH."""
-    folder, calls, script = box.directory / "bin", box.directory / "calls", box.directory / "script"
-    folder.mkdir()
-    (folder / "nft").write_text(f'#!/bin/sh\necho "$*" >>{calls}\ncase "$*" in "-f -") cat >{script}; exec /usr/sbin/nft -f {script} ;; *) exec /usr/sbin/nft "$@" ;; esac\n',
-                                encoding="ascii")
-    (folder / "nft").chmod(0o755)
-    path = box.call("environ.get", "PATH")
-    box.call("environ.setval", "PATH", f"{folder}:{path}")
-    return calls, script, path
+@contextlib.contextmanager
+def written_down(box):
+    """Within, the calls of nft and its last input are written to these two files."""
+    calls, script = box.directory / "calls", box.directory / "script"
+    with box.nft_as(f'echo "$*" >>{calls}\ncase "$*" in "-f -") cat >{script}; exec /usr/sbin/nft -f {script} ;; *) exec /usr/sbin/nft "$@" ;; esac'):
+        yield calls, script
 
 
 def test_five_thousand_from_nothing(box, record_property):
     cluster = Cluster(addresses=addresses(COUNT))
     box.publish(cluster)
     box.pillar(prod())
-    calls, script, path = wrapped(box)
-    try:
+    with written_down(box) as (calls, script):
         assert box.apply()["result"] == "applied"
-    finally:
-        box.call("environ.setval", "PATH", path)
     box.has(cluster)
     made = calls.read_text(encoding="ascii").splitlines()
     assert made.count("-f -") == 1 and len(made) <= 3, f"one transaction, one look before it, one after: {made}"
@@ -71,11 +65,8 @@ def test_one_of_five_thousand(box):
     box.publish(cluster)
     box.pillar(prod())
     box.apply()
-    calls, script, path = wrapped(box)
-    try:
+    with written_down(box) as (calls, script):
         assert box.update(cluster.change(add=["192.0.2.1"], remove=[addresses(2)[1]]))["result"] == "applied"
-    finally:
-        box.call("environ.setval", "PATH", path)
     assert calls.read_text(encoding="ascii").splitlines() == ["-j list set inet nodewall applied", "-f -"]
     assert len(script.read_text(encoding="ascii")) < 1000
     box.has(cluster)

@@ -8,9 +8,10 @@ Cache: what was last applied, on the minion's disk, for the boot and for the tim
     cluster-<name>.deltas     one line of JSON for each delta since
     cluster-<name>.extras     what another store's set adds while nothing tells which of the two is newer
 
-Invariant: written after the kernel, so it is never ahead of it. A line that is cut off, or doesn't continue, ends the
-replay: what comes out is always one set with its right digest, possibly an older one. It keeps no secret, but what it
-says becomes firewall rules: a folder that others can write to is refused.
+Invariants: sets are written, durably, before the kernel has them: whoever was let in before a crash is let in after the
+boot. So the disk may be ahead of the kernel, by what it was about to get. A line that is cut off, or doesn't continue,
+ends the replay: what comes out is always one set with its right digest. It keeps no secret, but what it says becomes
+firewall rules: a folder that others can write to is refused.
 """
 
 import contextlib
@@ -72,6 +73,15 @@ def _write(path, value):
         stream.flush()
         os.fsync(fd)
     os.replace(temporary, path)
+    _sync_folder(path)
+
+
+def _sync_folder(path):
+    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _read(path):
@@ -121,10 +131,10 @@ def has_extras(folder, cluster):
 
 def append(folder, cluster, chain, as_of):
     """
-    Deltas that were applied. No fsync: a crash loses some, and what is read back then is older, never wrong. Returns
-    False when the file has become so long that the whole set should be saved instead.
+    Deltas that will be applied. Returns False when the file has become so long that the whole set should be saved instead.
     """
     path = _path(folder, cluster, "deltas")
+    new = not os.path.lexists(path)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     lines = [
         dict(
@@ -136,8 +146,15 @@ def append(folder, cluster, chain, as_of):
         for item in chain
     ]
     with os.fdopen(fd, "w") as stream:
+        # The line before may have been cut off by a crash.
+        stream.write("" if new else "\n")
         stream.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
-        return stream.tell() < DELTAS_MAX * 256
+        stream.flush()
+        os.fsync(fd)
+        short = stream.tell() < DELTAS_MAX * 256
+    if new:
+        _sync_folder(path)
+    return short
 
 
 def load(folder, cluster):
@@ -156,9 +173,10 @@ def _replay(folder, cluster, kept):
     try:
         with open(_path(folder, cluster, "deltas"), encoding="utf-8") as stream:
             for line in stream:
-                source = json.loads(line)
-                chain.append(sets.delta(source))
-                as_of[chain[-1].generation] = str(source.get("as_of", ""))
+                with contextlib.suppress(ValueError):
+                    source = json.loads(line)
+                    chain.append(sets.delta(source))
+                    as_of[chain[-1].generation] = str(source.get("as_of", ""))
     except (OSError, ValueError):
         pass
     # Each step is checked by its digest at the end only; if that is wrong, the whole set alone is right.
@@ -182,9 +200,11 @@ def _replay(folder, cluster, kept):
 
 
 def _connected(chain, version):
-    """The longest beginning that continues ``version``."""
+    """The longest beginning that continues ``version``; what was written for a change that then failed is there twice."""
     generation, base, found = version.generation, version.digest, []
     for item in chain:
+        if item.generation <= generation:
+            continue
         if item.generation != generation + 1 or item.base != base:
             break
         found.append(item)

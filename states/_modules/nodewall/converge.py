@@ -5,7 +5,8 @@ Converge: brings the kernel to what rules and sets say; every function is called
 ``quick`` answers most events with one small listing and one transaction. ``whole`` reads everything, fetches, compares
 and repairs. ``fetched`` and ``repaired`` are ``whole`` with the rules that were accepted last.
 
-Invariant: kernel first, disk after. A disk that is full or read-only costs the boot cache and a warning, never a change.
+Invariant: disk first, then the kernel, or a crash in between would boot with an older set. A disk that is full or read-only
+costs the boot cache and a warning, never a change.
 """
 
 import hashlib
@@ -63,12 +64,12 @@ def quick(folder, cluster, header, chain):
     # Networks may lie within one another, and additions of another store may be there: that takes the whole set.
     if not all(map(sets.is_host, list(added) + list(removed))) or cache.has_extras(folder, cluster):
         return None
+    _keep(lambda: cache.append(folder, cluster, steps, header.as_of) or _compact(folder, cluster))
     try:
         kernel.run(kernel.change(cluster, held, header, added, removed))
     except kernel.Failed as error:
         log.info("nodewall: %s: the deltas don't fit (%s); fetching the set", cluster, error)
         return None
-    _keep(lambda: cache.append(folder, cluster, steps, header.as_of) or _compact(folder, cluster))
     return _answer("applied", cluster, header)
 
 
@@ -139,8 +140,9 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         "changed": bool(script),
     }
     if not test:
+        warnings = _keep(lambda: _save_sets(folder, plans, kept))
         _run(script, target, plans)
-        done["warnings"] += _keep(lambda: _save(folder, config, target, plans, kept, saved, rebuilt))
+        done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
     _incomplete(done, target, plans)
     return done
 
@@ -285,12 +287,16 @@ def _public(plan):
     return dict(found, count=len(plan.members))
 
 
-def _save(folder, config, target, plans, kept, saved, rebuilt):
+def _save_sets(folder, plans, kept):
     for name, plan in plans.items():
         if plan.version is not None and plan.version.count is not None and (
             kept.get(name) is None or (plan.version, plan.extras) != (kept[name].version, kept[name].extras)
         ):
             cache.save(folder, name, cache.Kept(plan.version, plan.members, plan.extras))
+
+
+def _save_rules(folder, config, target, plans, saved, rebuilt):
+    """After the kernel: the shape of the table is read there. Sets that no rule names any more go last."""
     if config is None:
         return
     value = {key: target[key] for key in ("effective", "guarded", "print")}

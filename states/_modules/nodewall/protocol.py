@@ -69,7 +69,7 @@ def plan(marker, in_kernel, kept, fetched, accept=False):
 
 def _set_back(kept, marker):
     """
-    The disk is written after the kernel. If it is ahead all the same, somebody loaded an old dump of the table, as
+    The disk is ahead: a change was written and then didn't reach the kernel, or somebody loaded an old dump of the table, as
     Debian's nftables.service does with /etc/nftables.conf.
     """
     return kept.epoch == marker.epoch and kept.generation > marker.generation
