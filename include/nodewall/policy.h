@@ -41,6 +41,8 @@ struct policy *policy_free(struct policy *policy);
 DEFINE_CLEANUP(struct policy, policy_free)
 /* New options: what they forbid goes with the next decision, without grace or guard. */
 int policy_reload(struct policy *policy, const struct policy_options *options, msec now);
+/* An operator's word that what is held now may go: with the next decision, without grace or guard. */
+void policy_release(struct policy *policy, msec now);
 
 /* What the cluster has now. `living` is taken over. `bare`: labels of living nodes without an address, NULL-terminated.
  * `complete_list`: this picture comes from a complete list just done. Before the first list nothing is decided. */
