@@ -55,10 +55,23 @@ def namespaces():
 
 @pytest.fixture(scope="session")
 def salt_at(namespaces):
-    """A function that makes a Salt release ready, or skips with the reason why this machine can't run it."""
-    def ready(version):
-        try:
-            return venvs.salt(version)
-        except venvs.Unusable as error:
-            pytest.skip(str(error))
-    return ready
+    """A function that makes a Salt release ready, and is a skip where this machine's Python can't run it."""
+    return venvs.salt
+
+
+def _skip_unusable():
+    try:
+        return (yield)
+    except venvs.Unusable as why:
+        pytest.skip(str(why))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    """A Salt release that doesn't run with this Python is a skip, wherever a test meets it."""
+    return (yield from _skip_unusable())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    return (yield from _skip_unusable())

@@ -277,7 +277,10 @@ class Minion(_Daemon):
         self.forget_pid()
         self.process.start()
         if wait:
-            self.process.wait(lambda: self.master.bus.events(f"salt/minion/{self.id}/start", mark), timeout, f"minion {self.id} to come up")
+            try:
+                self.process.wait(lambda: self.master.bus.events(f"salt/minion/{self.id}/start", mark), timeout, f"minion {self.id} to come up")
+            except process.Timeout as error:
+                raise process.Timeout(f"{error}\n--- {self.log}\n{process.tail(self.log, 15)}") from None
         return self
 
     def restart(self, kill=False):
