@@ -221,6 +221,8 @@ int policy_decide(struct policy *policy, msec now, bool must, struct policy_deci
             policy->wake = MIN(policy->wake, debounce_next_save(&policy->debounce));
     }
     policy->in_flight = decision.set || decision.save;
+    if (!policy->in_flight)
+        plan_done(&policy->plan);
     policy->plan.reasons = policy->reasons;
     policy->plan.state = policy->state;
     policy->reasons = 0;
