@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from box import VERSIONS
+from box import VERSIONS, Cluster
 from harness import nodewall
 from masterdir import MasterDir
 
@@ -60,3 +60,18 @@ def test_the_sample_event():
     sample = json.loads(blocks("json")[0])
     for key in sample:
         assert f"`{key}`" in EVENTS, key
+
+
+def test_the_guide(box):
+    """Its pillar applies; the keys, sources and results that its tables name are those that there are."""
+    guide = (nodewall.STATES / "README.md").read_text(encoding="utf-8")
+    cluster = Cluster(addresses=["203.0.113.1"])
+    box.publish(cluster)
+    box.pillar(**yaml.safe_load(re.search(r"```yaml\n(.*?)```", guide, re.DOTALL).group(1))["nodewall"])
+    assert box.apply()["result"] == "applied"
+    box.has(cluster)
+    said = box.call("nodewall.apply", pillar={"rules": {"a": {"x": 1}, "b": {"port": 1, "from": [{"x": "y"}]}}}, fails=True)["comment"]
+    keys = re.search(r"there are ([a-z, ]+);", said).group(1).split(", ")
+    assert len(keys) == 6 and all(f"| `{key}` |" in guide for key in keys if key != "from") and "| `from` |" in guide
+    for kind in re.findall(r"`([a-z]+): NAME`", said):
+        assert f"| `{kind}: " in guide, kind
