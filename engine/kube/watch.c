@@ -42,7 +42,7 @@ uint32_t watch_random(struct watch *watch) {
     return (uint32_t)((z ^ (z >> 31)) >> 32);
 }
 
-static char *encode(char *to, const char *text) {
+static void encode(char *to, const char *text) {
     static const char *const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     static const char *const digits = "0123456789ABCDEF";
 
@@ -58,7 +58,6 @@ static char *encode(char *to, const char *text) {
         }
     }
     *to = '\0';
-    return to;
 }
 
 struct watch *watch_free(struct watch *watch) {
@@ -163,28 +162,32 @@ static void request_done(struct request *request) {
 
 /* ---- what comes next ---- */
 
+/* Each parameter begins with an ampersand; the first one's becomes the question mark. */
 static int make_path(struct watch *watch, bool is_list, unsigned seconds) {
     bool whole = watch->pages.restarts >= 2; /* pages that expired twice: in one piece then */
-    size_t size = 256 + (watch->selector ? strlen(watch->selector) : 0) + 3 * strlen(watch->pages.next);
-    char *path = malloc(size), *at;
+    const char *selector = watch->selector ? watch->selector : "", *next = watch->pages.next;
+    CLEANUP(cleanup_free) char *token = malloc(3 * strlen(next) + 1);
+    char *path, limit[32] = "";
+    int r;
 
-    if (!path)
+    if (!token)
+        return -ENOMEM;
+    encode(token, next);
+    if (!whole)
+        snprintf(limit, sizeof(limit), "&limit=%u", watch->page);
+    if (is_list)
+        r = asprintf(&path, "/api/v1/nodes%s%s%s%s%s", limit, selector[0] ? "&labelSelector=" : "", selector,
+                     next[0] ? "&continue=" : "", token);
+    else
+        r = asprintf(&path, "/api/v1/nodes&watch=1&allowWatchBookmarks=true&resourceVersion=%s&timeoutSeconds=%u%s%s",
+                     watch->rv, seconds, selector[0] ? "&labelSelector=" : "", selector);
+    if (r < 0)
         return -ENOMEM;
     free(watch->path);
-    watch->path = at = path;
-    at += snprintf(at, size, "/api/v1/nodes");
-    if (!is_list)
-        at += snprintf(at, 160, "?watch=1&allowWatchBookmarks=true&resourceVersion=%s&timeoutSeconds=%u", watch->rv,
-                       seconds);
-    else if (!whole)
-        at += snprintf(at, 32, "?limit=%u", watch->page);
-    if (watch->selector)
-        at += snprintf(at, size - (size_t)(at - path), "%clabelSelector=%s", is_list && whole ? '?' : '&',
-                       watch->selector);
-    if (is_list && watch->pages.next[0]) {
-        at += snprintf(at, 16, "&continue=");
-        encode(at, watch->pages.next);
-    }
+    watch->path = path;
+    path = strchr(path, '&');
+    if (path)
+        *path = '?';
     return 0;
 }
 
