@@ -64,6 +64,8 @@ def read_tap(name, text):
             planned = int(plan[1])
             if planned == 0:
                 cases.append((name, "skipped", plan[2] or "no reason given"))
+        elif line.startswith("#") and cases and cases[-1][1] == "failed":
+            cases[-1] = (*cases[-1][:2], f"{cases[-1][2]} {line.lstrip('# ')}".strip())       # what was wrong, as cmocka says it
         elif line.startswith("Bail out!"):
             cases.append((name, "failed", line))
         elif _OK.match(line):

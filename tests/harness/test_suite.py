@@ -15,6 +15,11 @@ def test_tap_counts_every_subtest():
     assert outcomes("1..3\nok 1 - a\nnot ok 2 - b\nok 3 - c # SKIP no such thing\n# talk\n") == ["passed", "failed", "skipped"]
 
 
+def test_tap_failure_says_what_was_wrong():
+    text = "1..2\nnot ok 1 - a\n# 0x1 != 0x2\n# t.c:7: error: Failure!\nok 2 - b\n# talk\n"
+    assert suite.read_tap("t", text) == [("t: a", "failed", "0x1 != 0x2 t.c:7: error: Failure!"), ("t: b", "passed", "")]
+
+
 def test_tap_skip_has_its_reason():
     assert suite.read_tap("t", "1..0 # SKIP spin is not installed\n") == [("t", "skipped", "spin is not installed")]
     assert suite.read_tap("t", "1..1\nok 1 - a # SKIP no such thing\n")[0][2].strip() == "no such thing"
