@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 from harness import kube, netns, nodewall, saltbed, servers, venvs
-from world import CLUSTER, GRACE, World
+from world import ANCHOR, CLUSTER, GRACE, World
 
 THROUGHOUT = {"test_a_node_joins", "test_an_address_changes", "test_a_node_leaves", "test_fifty_at_once", "test_a_highstate_in_progress",
               "test_a_forged_event_does_nothing", "test_a_minion_cannot_speak_for_the_engine", "test_test_mode_changes_nothing",
@@ -49,8 +49,10 @@ def build(version, undo):
     cluster = kube.Cluster(net.attach("kube"))
     undo.callback(cluster.stop)
     cluster.start()
+    cluster.create_node("anchor", [ANCHOR])
     where = net.attach("master")
     directory = undo.enter_context(short_directory())
+    (directory / "clusters.d").mkdir()
     setup = nodewall.Setup(directory / "nw", {"clusters_dir": str(directory / "clusters.d"), "clusters": {CLUSTER: {
         "kubeconfig": str(cluster.kubeconfig(directory / "prod.kubeconfig")), "removal_grace": f"{GRACE:g}s", "max_removal": "100%"}}})
     options = setup.master_options()
