@@ -22,7 +22,7 @@ SHOWN_MAX = 50
 def _answer(result, cluster, version, comment="", count=None):
     found = {"result": result, "cluster": cluster}
     if version is not None:
-        found.update(epoch=version.epoch, generation=version.generation, digest=version.digest)
+        found.update(epoch=version.epoch, generation=version.generation, rv=version.rv, digest=version.digest)
         count = version.count if count is None else count
     if count is not None:
         found["count"] = count
