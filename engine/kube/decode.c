@@ -53,9 +53,9 @@ static int parse(json_object **ret, const char *data, size_t size) {
 
     if (!tokener)
         return -ENOMEM;
-    if (size == 0 || size > INT_MAX)
+    if (size == 0 || size > INT_MAX || !utf8_is(data, size)) /* json-c's own validation takes overlong forms */
         return -EBADMSG;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     object = json_tokener_parse_ex(tokener, data, (int)size);
     if (json_tokener_get_error(tokener) != json_tokener_success) {
         json_object_put(object);
