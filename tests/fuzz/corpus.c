@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Corpus - without libFuzzer a target is an ordinary test: each file of its folder, whole and cut short at every byte. */
+/* Corpus - without libFuzzer a target is an ordinary test: each file of its folder, whole and cut at every byte. */
 #include "fuzz.h"
 
 #include <dirent.h>

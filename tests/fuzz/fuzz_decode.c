@@ -24,7 +24,8 @@ static void check_node(const struct node *node) {
 static void check_status(const struct kube_status *status) {
     MUST(status->code == 0 || (status->code >= 100 && status->code <= 599));
     MUST(status->retry_after >= -1 && status->retry_after <= 86400000);
-    MUST(memchr(status->message, '\0', sizeof(status->message)) && memchr(status->reason, '\0', sizeof(status->reason)));
+    MUST(memchr(status->message, '\0', sizeof(status->message)));
+    MUST(memchr(status->reason, '\0', sizeof(status->reason)));
     MUST(utf8_is(status->message, strlen(status->message)));
     for (const char *c = status->message; *c; c++)
         MUST((unsigned char)*c >= ' ' && *c != 0x7f);

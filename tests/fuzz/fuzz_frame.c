@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The same bytes, whole and in parts, must come out as the same pieces. First byte: the shape; second: the size of a part
- * and, by its highest bit, whether the limit is a small one.
+ * The same bytes, whole and in parts, must come out as the same pieces. First byte: the shape; second: the size of a
+ * part and, by its highest bit, whether the limit is a small one.
  */
 #include "nodewall/frame.h"
 #include "fuzz.h"
@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     enum frame_shape shape = data[0] & 1 ? FRAME_LIST : FRAME_LINES;
     size_t limit = data[1] & 0x80 ? SMALL : FRAME_LIMIT, part = (data[1] & 0x7f) + 1;
-    struct transcript whole = run(shape, limit, data + 2, size - 2, size), parts = run(shape, limit, data + 2, size - 2, part);
+    struct transcript whole = run(shape, limit, data + 2, size - 2, size);
+    struct transcript parts = run(shape, limit, data + 2, size - 2, part);
 
     MUST(whole.size == parts.size && memcmp(whole.text, parts.text, whole.size) == 0);
     free(whole.text);

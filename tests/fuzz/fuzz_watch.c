@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any server, any network, in any order: the machine must keep what watch.h promises. Each byte is a step: its low three
- * bits what happens, the others how much; body bytes come from what follows.
+ * Any server, any network, in any order: the machine must keep what watch.h promises. Each byte is a step: its low
+ * three bits what happens, the others how much; body bytes come from what follows.
  */
 #include "nodewall/watch.h"
 #include "fuzz.h"
@@ -112,9 +112,10 @@ static size_t step(struct bed *bed, const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const struct watch_options options = {.selector = size & 1 ? "a=b" : NULL, .seed = (uint32_t)size};
     struct bed bed = {.now = 0};
 
-    MUST(watch_new(&bed.watch, &(struct watch_options){.selector = size & 1 ? "a=b" : NULL, .seed = (uint32_t)size}) == 0);
+    MUST(watch_new(&bed.watch, &options) == 0);
     settle(&bed);
     for (size_t at = 0; at < size;) {
         at += step(&bed, data + at, size - at);
