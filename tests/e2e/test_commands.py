@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommands as a person calls them: exit codes, one sentence for what is wrong, tables and JSON. No Salt is needed for these."""
+import json
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+from harness import nodewall
+from harness.fake_kube import FakeKube
+
+
+@pytest.fixture(name="kube")
+def _kube():
+    with FakeKube() as kube:
+        yield kube
+
+
+@pytest.fixture(name="config")
+def _config(kube, tmp_path):
+    path = tmp_path / "nodewall.yaml"
+    path.write_text(f"clusters:\n  prod:\n    server: {kube.url}\n    within: [203.0.113.0/24]\n"
+                    f"state_dir: {tmp_path}/state\nbus: {{sock_dir: {tmp_path}/none}}\n", encoding="utf-8")
+    return path
+
+
+def run(*words):
+    return nodewall.run(*words, check=False)
+
+
+@pytest.mark.parametrize("words", [["--frobnicate"], ["walk"], ["nodes", "--frobnicate"], ["nodes", "a", "b"], ["nodes", "-o", "xml"],
+                                   ["watch", "-n", "many"], ["fire"], ["run", "-t", "3"]], ids=" ".join)
+def test_wrong_usage_is_2(words):
+    done = run(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("nodewall") and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "nodes", "watch", "status", "check", "fire"])
+def test_help_is_in_the_man_page_too(command):
+    done = run(command, "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"Usage: nodewall {command}") and done.stderr == ""
+    page = (nodewall.ROOT / "packaging" / "nodewall.8").read_text(encoding="utf-8")
+    section = page.split(".It Cm " + command)[1]
+    assert section
+    for letter in re.findall(r"^  -(\w),", done.stdout, re.M):
+        assert f".It Fl {letter} ," in page, f"-{letter} is not in the man page"
+
+
+def test_version_and_the_list_of_commands():
+    assert re.fullmatch(r"nodewall \d+\.\d+\.\d+\n", run("--version").stdout)
+    assert all(word in run("--help").stdout for word in ("run", "nodes", "watch", "status", "check", "fire"))
+
+
+def test_nodes_shows_who_is_let_in_and_who_is_not(kube, config):
+    kube.create_node("a", ["203.0.113.1", "2001:db8::1"])
+    kube.create_node("b", ["203.0.113.2"])
+    done = run("nodes", "-c", config, "-o", "json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {node["name"]: node["addresses"] for node in found["prod"]["nodes"]} == {"a": ["203.0.113.1"], "b": ["203.0.113.2"]}
+    assert "2001:db8::1" in done.stderr, "what is outside `within` is said"
+    table = run("nodes", "-c", config, "prod").stdout.splitlines()
+    assert table[0].split()[:2] == ["CLUSTER", "NODE"] and [row.split()[1] for row in table[1:]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("change, words", [
+    (("server: ", "sever: "), ["nodewall.yaml:3", "sever"]),
+    (("  prod:", "  Prod!:"), ["nodewall.yaml:2", "Prod!"]),
+    (("203.0.113.0/24", "203.0.113.0/99"), ["nodewall.yaml:4", "203.0.113.0/99"]),
+    (("server: http", "kubeconfig: /nonexistent # "), ["/nonexistent"]),
+], ids=["unknown key", "bad name", "no network", "missing kubeconfig"])
+def test_what_is_wrong_is_one_sentence_with_its_place(config, change, words):
+    config.write_text(config.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+    done = run("nodes", "-c", config)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1 and all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_server_that_is_not_there(kube, config):
+    config.write_text(config.read_text(encoding="utf-8").replace(kube.url, "http://127.0.0.1:9"), encoding="utf-8")
+    done = run("nodes", "-c", config)
+    assert done.returncode == 1 and "prod" in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_a_cluster_that_is_not_configured(config):
+    done = run("nodes", "-c", config, "staging")
+    assert done.returncode == 1 and "'staging'" in done.stderr
+
+
+def test_watch_prints_changes_and_ends(kube, config):
+    kube.create_node("a", ["203.0.113.1"])
+    child = subprocess.Popen([nodewall.binary(), "watch", "-c", str(config), "-o", "json", "-n", "2", "-t", "20"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "1 nodes" in child.stderr.readline()
+        threading.Timer(0.2, kube.create_node, ("b", ["203.0.113.2"])).start()
+        first = json.loads(child.stdout.readline())
+        kube.delete_node("b")
+        second = json.loads(child.stdout.readline())
+        assert child.wait(10) == 0
+    finally:
+        child.kill()
+        child.communicate()
+    assert (first["change"], first["node"], first["addresses"]) == ("added", "b", ["203.0.113.2"])
+    assert (second["change"], second["previous"]) == ("removed", ["203.0.113.2"])
+
+
+def test_watch_that_gets_too_few_is_a_failure(config):
+    begun = time.monotonic()
+    assert run("watch", "-c", config, "-n", "1", "-t", "1").returncode == 1
+    assert time.monotonic() - begun < 10
+
+
+def test_status_without_an_engine(config):
+    done = run("status", "-c", config)
+    assert done.returncode == 1 and "no engine is running" in done.stderr
+
+
+@pytest.mark.parametrize("tag, data, words", [("salt/job/1/new", "{}", ["salt/"]), ("a/b", "[1]", ["map"]), ("a/b", "{", ["byte"])])
+def test_fire_refuses_what_would_hurt(config, tag, data, words):
+    done = run("fire", "-c", config, tag, data)
+    assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
+
+
+def test_check_says_each_thing_and_the_way_out(kube, config, tmp_path):
+    kube.create_node("a", ["203.0.113.1"])
+    done = run("check", "-c", config, "-o", "json", tmp_path / "no-salt")
+    found = {(item["what"], item["verdict"]) for item in json.loads(done.stdout)}
+    assert done.returncode == 1, "there is no bus here"
+    assert {("configuration", "ok"), ("prod: list", "ok"), ("prod: watch", "ok"), ("Salt's bus", "failed"),
+            ("Salt's snippet", "failed")} <= found
