@@ -52,7 +52,7 @@ def build(version, undo):
     cluster.create_node("anchor", [ANCHOR])
     where = net.attach("master")
     directory = undo.enter_context(short_directory())
-    (directory / "clusters.d").mkdir()
+    (directory / "clusters.d").mkdir()                      # not this machine's own
     setup = nodewall.Setup(directory / "nw", {"clusters_dir": str(directory / "clusters.d"), "clusters": {CLUSTER: {
         "kubeconfig": str(cluster.kubeconfig(directory / "prod.kubeconfig")), "removal_grace": f"{GRACE:g}s", "max_removal": "100%"}}})
     options = setup.master_options()

@@ -15,7 +15,7 @@ def test_a_node_joins(world):
     assert event.data["addresses"] == ["203.0.113.1"] and event.data["uid"]
     changes = world.events()
     assert [change.data["added"] for change in changes] == [["203.0.113.1"]]
-    assert changes[0].data["reason"] == "watch" and changes[0].data["count"] == 1
+    assert changes[0].data["reason"] == "watch" and changes[0].data["count"] == 2
     assert [job.data["minions"] for job in world.jobs()] == [["db"]], "exactly the minion whose rules name the cluster is asked"
 
 

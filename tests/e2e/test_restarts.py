@@ -5,7 +5,7 @@ import time
 
 import pytest
 from harness.process import wait_until
-from world import GRACE, SOON
+from world import ANCHOR, GRACE, SOON
 
 BACK = 60.0     # until a master, its engine and its minions have found each other again; Salt's own part is most of it
 
@@ -153,12 +153,12 @@ def test_rules_are_flushed_by_hand(world, how):
 def test_the_set_alone_is_flushed_by_hand(world):
     """Members taken out by hand, marker and all: the next change finds that what it builds on isn't there, and brings the whole set."""
     world.join("a", "203.0.113.1")
-    world.release("203.0.113.1")
+    world.release("203.0.113.1", ANCHOR)
     world.db.nft("flush", "set", "inet", "nodewall", "cluster-prod-v4")
     world.db.nft("flush", "set", "inet", "nodewall", "applied")
     begun = time.monotonic()
     world.join("b", "203.0.113.2")
-    world.let_in("203.0.113.1", since=begun)
+    world.let_in("203.0.113.1", ANCHOR, since=begun)
     world.settled()
 
 

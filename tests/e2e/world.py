@@ -27,6 +27,7 @@ EVERY = 0.05            # between two attempts from the same address
 SOON = 10.0             # for what takes a tenth of a second on a machine that isn't busy
 CLUSTER = "prod"
 PILLAR = {"nodewall": {"rules": {"postgres": {"port": PORT, "from": [{"kubernetes": CLUSTER}]}}}}
+ANCHOR = "192.0.2.200"  # of the node that is always there: a witness, and a cluster is never empty
 FIXED = "192.0.2.250"   # whom web lets in, by address
 WEB_PILLAR = {"nodewall": {"rules": {"website": {"port": PORT, "from": [FIXED]}}}}
 
@@ -54,12 +55,17 @@ class World:
         self.db, self.web = self.machine("db"), self.machine("web")
         self.pillar("db", PILLAR)
         self.pillar("web", WEB_PILLAR)
+        published = self.setup.state / "files" / "nodewall" / f"{CLUSTER}.json"
+        wait_until(published.exists, 30, f"the engine to have read the cluster\n{self.story()}")
         for machine in (self.db, self.web):
             machine.salt = self.master.minion(machine.label, machine)
             self.apply(machine)
         self.web_rules = self.rules(self.web)
         self.prober = Prober(self.nodes, [(self.db.address, PORT), (self.db.address6, PORT)], every=EVERY).start()
         self.undo.callback(self.prober.stop)
+        self.nodes.add_address(ANCHOR)
+        self.prober.add(ANCHOR)
+        self.let_in(ANCHOR, since=0.0)
         self.mark = self.master.bus.mark()
         return self
 
@@ -137,7 +143,7 @@ class World:
 
     # --- looking ---
     def kernel(self, machine=None, cluster=CLUSTER):
-        """The addresses of the cluster in the kernel of db (or of that machine), canonical."""
+        """The addresses of the cluster in the kernel of db (or of that machine), canonical, but ANCHOR."""
         machine = machine or self.db
         text = machine.nft("-j", "list", "table", "inet", "nodewall", check=False)
         found = set()
@@ -149,14 +155,14 @@ class World:
                     if isinstance(value, dict):
                         value = f"{value['prefix']['addr']}/{value['prefix']['len']}"
                     found.add(str(ipaddress.ip_network(value)) if "/" in value else str(ipaddress.ip_address(value)))
-        return found
+        return found - {ANCHOR}
 
     def rules(self, machine):
         """Our table as the kernel has it, without counters."""
         return machine.nft("-s", "list", "table", "inet", "nodewall", check=False)
 
     def wanted(self):
-        return {str(ipaddress.ip_address(address)) for address in self.cluster.addresses()}
+        return {str(ipaddress.ip_address(address)) for address in self.cluster.addresses()} - {ANCHOR}
 
     def settled(self, timeout=SOON):
         """Waits until db's kernel has exactly the cluster's addresses, by a consistent list."""
@@ -178,13 +184,15 @@ class World:
         return looked
 
     def reset(self):
-        """No nodes, no addresses, nobody knocking: the state in which every test begins."""
+        """No nodes but the anchor, nobody knocking but it: the state in which every test begins."""
         for name in self.cluster.nodes():
-            self.cluster.delete_node(name)
-        gone = list({address for addresses in self.has.values() for address in addresses} | {one.address for one in self.belongings})
+            if name != "anchor":
+                self.cluster.delete_node(name)
+        gone = {address for addresses in self.has.values() for address in addresses} | {one.address for one in self.belongings}
+        gone.discard(ANCHOR)
         self.prober.discard(*gone)
         wait_until(lambda: not self.kernel(), SOON + GRACE, f"the kernel's set to be empty again: {sorted(self.kernel())}\n{self.story()}", every=0.1)
-        self.belongings, self.has = [], {}
+        self.belongings, self.has = [Belonging(ANCHOR, time.monotonic())], {}
         self.prober.attempts.clear()
         self.mark = self.master.bus.mark()
 
