@@ -2,8 +2,8 @@
 /*
  * Change - the queue between what happened to nodes and who tells it on.
  *
- * A change owns copies of everything, so that the node may go before anybody looks. The queue is as long as its reader lets
- * it become; inventory_pop empties it after each call of the driver.
+ * A change owns copies of everything, so that the node may go before anybody looks. The queue is as long as its
+ * reader lets it become; inventory_pop empties it after each call of the driver.
  */
 #include "change.h"
 

@@ -2,10 +2,10 @@
 /*
  * Choose - from what a node's status says to the addresses that count.
  *
- * A status is written by the node itself or by a cloud's controller, and lists flap, repeat and hold empty strings. So the
- * outcome does not depend on order or repeats: asked-for types only, normal, sorted, each once, at most max_per_node.
- * What is left out and was meant as an address is a refusal, with the reason in words; an empty text or a host name is
- * neither.
+ * A status is written by the node itself or by a cloud's controller, and lists flap, repeat and hold empty strings.
+ * So the outcome does not depend on order or repeats: asked-for types only, normal, sorted, each once, at most
+ * max_per_node. What is left out and was meant as an address is a refusal, with the reason in words; an empty text or
+ * a host name is neither.
  *
  * Keeps: an address that the node had and still reports is chosen again, also over the bound.
  * Does not: compare nodes with each other; see owners.c.

@@ -2,11 +2,11 @@
 /*
  * Inventory - the nodes of a cluster, by name, and what changes about them.
  *
- * Most of what comes is a heartbeat or a list that says what is known. So a node is first compared, in memory that is used
- * again; only one whose addresses differ costs an allocation, a change and a new revision.
+ * Most of what comes is a heartbeat or a list that says what is known. So a node is first compared, in memory that is
+ * used again; only one whose addresses differ costs an allocation, a change and a new revision.
  *
- * A list is staged in a table of its own and takes the place of the other in one step. Each step first makes everything that
- * can fail and then swaps, so that -ENOMEM leaves the picture as it was.
+ * A list is staged in a table of its own and takes the place of the other in one step. Each step first makes
+ * everything that can fail and then swaps, so that -ENOMEM leaves the picture as it was.
  *
  * Keeps: owners holds each address of each node in `nodes` exactly once; n_bare counts the nodes there without any.
  * Does not: believe or doubt. An empty list empties the inventory; it is policy that holds a loss back.
@@ -26,9 +26,10 @@ int inventory_new(struct inventory **ret, const struct inventory_options *option
 
     if (!inventory)
         return -ENOMEM;
-    r = inventory_reload(inventory, options);
+    r = choice_options_copy(&inventory->options, options);
     if (r < 0)
         return r;
+    inventory->owners.most = options->max_total ? MIN(options->max_total, (size_t)SET_LIMIT) : SET_LIMIT;
     inventory->bare_capacity = 64;
     inventory->bare = calloc(inventory->bare_capacity, sizeof(*inventory->bare));
     if (!inventory->bare)
@@ -49,18 +50,6 @@ struct inventory *inventory_free(struct inventory *inventory) {
         free(inventory);
     }
     return NULL;
-}
-
-int inventory_reload(struct inventory *inventory, const struct inventory_options *options) {
-    struct choice_options copy;
-    int r = choice_options_copy(&copy, options);
-
-    if (r < 0)
-        return r;
-    choice_options_done(&inventory->options);
-    inventory->options = copy;
-    inventory->owners.most = options->max_total ? MIN(options->max_total, (size_t)SET_LIMIT) : SET_LIMIT;
-    return 0;
 }
 
 static int reserve_bare(struct inventory *inventory, size_t n_nodes) {
@@ -96,8 +85,8 @@ static int add_addresses(struct owners *owners, const struct known *known) {
     return 0;
 }
 
-/* `fresh` takes the place of `old`, which may be NULL. New addresses are counted before old ones are dropped: an address in
- * both keeps its place. */
+/* `fresh` takes the place of `old`, which may be NULL. New addresses are counted before old ones are dropped: an
+ * address in both keeps its place. */
 static int swap_live(struct inventory *inventory, struct known *fresh, struct known *old) {
     size_t bare_after = inventory->n_bare + (fresh->n_addresses == 0) - (old && old->n_addresses == 0);
     int r;

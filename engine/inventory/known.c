@@ -2,8 +2,8 @@
 /*
  * Known - one node, and the table of nodes by name.
  *
- * The table is glibc's tsearch: balanced, so that names chosen by an attacker cannot make it slow as they could a hash; and
- * in order, so that whoever walks it speaks of nodes by name.
+ * The table is glibc's tsearch: balanced, so that names chosen by an attacker cannot make it slow as they could a
+ * hash; and in order, so that whoever walks it speaks of nodes by name.
  *
  * Keeps: a name stands once in a table. A table owns its entries.
  */

@@ -2,8 +2,9 @@
 /*
  * Owners - every address that living nodes report, with the number of nodes that report it.
  *
- * A cloud gives a freed address to a new node before the old Node object is deleted, so an address lives until its last
- * owner is gone. Beyond `most` distinct addresses a new one waits; what has a place keeps it as long as it has an owner.
+ * A cloud gives a freed address to a new node before the old Node object is deleted, so an address lives until its
+ * last owner is gone. Beyond `most` distinct addresses a new one waits; what has a place keeps it as long as it has
+ * an owner.
  *
  * Does not: know nodes. The caller adds and drops each address of each node exactly once.
  * Owns: its tree (glibc's tsearch, a balanced one).

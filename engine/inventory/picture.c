@@ -2,7 +2,8 @@
 /*
  * Picture - what the inventory tells: the living addresses, bare nodes, refusals, counts.
  *
- * Everything here is made anew from the tables when it is asked for, which is seldom: nothing is kept that could differ.
+ * Everything here is made anew from the tables when it is asked for, which is seldom: nothing is kept that could
+ * differ.
  */
 #include "known.h"
 
@@ -165,6 +166,7 @@ static void tell_node(struct known *known, void *userdata) {
                                         known->n_refused}, tell->userdata);
 }
 
-void inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_node *node, void *userdata), void *userdata) {
+void inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_node *node, void *userdata),
+        void *userdata) {
     table_each(&inventory->nodes, tell_node, &(struct tell){each, userdata});
 }

@@ -2,9 +2,9 @@
 /*
  * Debounce - a first change goes at once, a burst goes in few sets.
  *
- * One machine that joins is waited for by somebody; of five hundred that join, nobody needs each alone, and every set costs a
- * write, a message and a firewall transaction on each minion. So the window opens behind a set, never before it, and
- * doubles while sets follow each other.
+ * One machine that joins is waited for by somebody; of five hundred that join, nobody needs each alone, and every set
+ * costs a write, a message and a firewall transaction on each minion. So the window opens behind a set, never before
+ * it, and doubles while sets follow each other.
  */
 #include "debounce.h"
 

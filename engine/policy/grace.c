@@ -2,12 +2,13 @@
 /*
  * Grace - what the cluster says now, held against what is confirmed.
  *
- * A machine that reboots, a Node that is made anew, a list of a cloud controller that flaps: an address comes back within
- * seconds far more often than it stays away. So an address that is missing is first only marked, with the time.
+ * A machine that reboots, a Node that is made anew, a list of a cloud controller that flaps: an address comes back
+ * within seconds far more often than it stays away. So an address that is missing is first only marked, with the
+ * time.
  *
- * A node that lives and reports no address is a controller's hiccup, not a machine without a network: the addresses that
- * stood for it, by label, are marked bare and stay. For that the labels are kept fresh here, also where a new owner of an
- * address is no reason to publish a set.
+ * A node that lives and reports no address is a controller's hiccup, not a machine without a network: the addresses
+ * that stood for it, by label, are marked bare and stay. For that the labels are kept fresh here, also where a new
+ * owner of an address is no reason to publish a set.
  *
  * Keeps: an address that a living node reports is never marked gone.
  */
@@ -88,7 +89,8 @@ static bool look_missing(struct mark *mark, bool bare, msec now) {
     return changed;
 }
 
-bool marked_look(struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, msec now) {
+bool marked_look(
+        struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, msec now) {
     bool changed = false;
 
     for (size_t i = 0; marked->set && i < marked->set->n_members; i++) {

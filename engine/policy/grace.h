@@ -7,7 +7,7 @@
 #define LIVES INT64_MIN         /* of mark.gone */
 
 struct mark {
-    msec gone;                  /* `now` when no living node reported it any more; LIVES: one does, or nothing is known yet */
+    msec gone;                  /* `now` when no living node reported it any more; LIVES: one does, or none was asked */
     bool bare;                  /* its node lives and reports no address at all */
     bool extra;                 /* it is in the set by the operator's word */
     bool relabelled;            /* our label is newer than the one that was published */
@@ -23,7 +23,8 @@ void marked_done(struct marked *marked);
 int marked_new(struct marked *ret, const struct set *set);  /* copies; every mark LIVES */
 struct mark *marked_find(const struct marked *marked, const struct address *address);   /* or NULL */
 /* Compares with what lives. `bare`: sorted labels. True if something changed that must survive a restart. */
-bool marked_look(struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, msec now);
+bool marked_look(
+        struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, msec now);
 /* In the set only because an operator said `extra`. */
 bool marked_is_extra(const struct marked *marked, size_t i);
 

@@ -2,9 +2,10 @@
 /*
  * Guard - refuses plausible disasters.
  *
- * An API server restored from an old backup, a kubeconfig that points to another cluster, a controller gone wild: each says in
- * well-formed JSON that most nodes are gone. A cluster does not lose more than half of itself in ten minutes without somebody
- * who knows; believing it would cut every node off at once. So such a loss waits for that somebody.
+ * An API server restored from an old backup, a kubeconfig that points to another cluster, a controller gone wild:
+ * each says in well-formed JSON that most nodes are gone. A cluster does not lose more than half of itself in ten
+ * minutes without somebody who knows; believing it would cut every node off at once. So such a loss waits for that
+ * somebody.
  *
  *                        ╭──────────────────────────────────────────────────────────────╮
  *                        │ addresses live again, so that the rest is not too large;     │
@@ -15,11 +16,12 @@
  *                        ╰────╯ grace over: removed, and remembered for      ╰──╯ time passes: never a reason
  *                               ten minutes as a loss
  *
- * The loss is what was removed within the window and what is gone by now, in grace as well: of a disaster that comes drop by
- * drop the first drop is held. It is measured against the largest set in force within the window. While it holds, both stand
- * still: were they allowed to age, waiting ten minutes would release everything.
+ * The loss is what was removed within the window and what is gone by now, in grace as well: of a disaster that comes
+ * drop by drop the first drop is held. It is measured against the largest set in force within the window. While it
+ * holds, both stand still: were they allowed to age, waiting ten minutes would release everything.
  *
- * Keeps: additions are no concern of it. Does not: know labels, grace, or what an operator forbids; those never come here.
+ * Keeps: additions are no concern of it. Does not: know labels, grace, or what an operator forbids; those never come
+ * here.
  */
 #include "guard.h"
 
@@ -55,16 +57,16 @@ static size_t count_losses(const struct guard *guard, msec begin) {
 
 bool guard_judge(struct guard *guard, unsigned max_removal, struct guard_size now_in_force, size_t departed, msec now) {
     msec begin = window_begin(guard, now);
-    struct guard_size before = guard->holds ? guard->before : largest(guard, now_in_force, begin);
+    struct guard_size before =
+            guard->holds && guard->before.addresses ? guard->before : largest(guard, now_in_force, begin);
     bool holds;
 
     guard->lost = count_losses(guard, begin) + departed;
     holds = max_removal < 100 && before.nodes >= POLICY_GUARD_NODES &&
             (uint64_t)guard->lost * 100 > (uint64_t)max_removal * before.addresses;
-    if (holds && !guard->holds) {
+    if (holds && !guard->holds)
         guard->since = now;
-        guard->before = before;
-    }
+    guard->before = before;
     guard->holds = holds;
     return holds;
 }
@@ -76,6 +78,7 @@ void guard_release(struct guard *guard) {
 
 void guard_forget_sizes(struct guard *guard) {
     guard->n_sizes = 0;
+    guard->before = (struct guard_size){0};
 }
 
 void guard_remember(struct guard *guard, struct guard_size was, msec now) {

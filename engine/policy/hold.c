@@ -42,8 +42,10 @@ void policy_hold(const struct policy *policy, struct policy_hold *ret) {
         hold.lost = policy->guard.lost;
         hold.before = policy->guard.before.addresses;
         hold.since = policy->guard.since;
-        snprintf(guard, sizeof(guard), "%zu of %zu addresses went within ten minutes, more than max_removal (%u%%): %zu stay; "
-                 "if it is right, raise max_removal", hold.lost, hold.before, policy->words.max_removal, counts->held);
+        snprintf(guard, sizeof(guard),
+                "%zu of %zu addresses went within ten minutes, more than max_removal (%u%%): %zu stay; "
+                "if it is right, raise max_removal",
+                hold.lost, hold.before, policy->words.max_removal, counts->held);
     }
     if (counts->bare) {
         hold.since = counts->held ? MIN(hold.since, policy->bare_since) : policy->bare_since;

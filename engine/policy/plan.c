@@ -3,10 +3,11 @@
  * Plan - from what lives, what was confirmed and what the operator says to the next set.
  *
  * Each confirmed address has a fate, in this order: an extra one stays; a forbidden one goes; one that lives stays; a
- * released one goes; one of a bare node stays; one that was only extra goes; then grace; and what is due asks the guard.
+ * released one goes; one of a bare node stays; one that was only extra goes; then grace; and what is due asks the
+ * guard.
  *
- * Keeps: whatever a living node reports and the operator allows is in the plan if it was confirmed, and if it is new as long
- * as max_total has room. Only FATE_DUE passes the guard, so no hold can delay an addition.
+ * Keeps: whatever a living node reports and the operator allows is in the plan if it was confirmed, and if it is new
+ * as long as max_total has room. Only FATE_DUE passes the guard, so no hold can delay an addition.
  */
 #include "plan.h"
 
@@ -157,7 +158,8 @@ static int fill(const struct policy *policy, struct review *review, struct set *
             r = set_append(set, &member->address, member->label);
     }
     for (size_t i = 0; i < extra->n_members && r == 0; i++)
-        r = append(set, &extra->members[i], label_of_extra(policy, &extra->members[i]), SET_LIMIT, &review->counts.over_limit);
+        r = append(set, &extra->members[i], label_of_extra(policy, &extra->members[i]), SET_LIMIT,
+                &review->counts.over_limit);
     for (size_t i = 0; i < living->n_members && r == 0; i++) {
         const struct member *member = &living->members[i];
 
@@ -175,7 +177,8 @@ static int mark_next(struct plan *plan, const struct policy *policy, const struc
     if (r < 0)
         return r;
     for (size_t i = 0; i < set->n_members; i++) {
-        const struct mark *before = policy->confirmed.set ? marked_find(&policy->confirmed, &set->members[i].address) : NULL;
+        const struct mark *before =
+                policy->confirmed.set ? marked_find(&policy->confirmed, &set->members[i].address) : NULL;
         struct mark *mark = &plan->next.marks[i];
 
         if (before)

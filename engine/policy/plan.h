@@ -46,8 +46,8 @@ struct policy {
     msec bare_since;                    /* MSEC_NEVER: no bare node holds anything */
 };
 
-/* Fills policy->plan, counts, wake, and lets the guard judge. *ret_differs: plan.next is another set than the confirmed one.
- * -errno: nothing is planned. */
+/* Fills policy->plan, counts, wake, and lets the guard judge. *ret_differs: plan.next is another set than the confirmed
+ * one. -errno: nothing is planned. */
 int plan_make(struct policy *policy, msec now, bool *ret_differs);
 
 /* state.c: brings back what policy_state wrote. Whatever is no sense is left out. */

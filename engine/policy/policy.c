@@ -5,8 +5,8 @@
  *   observe ──▶ grace (marks) ──▶ plan (fates, guard) ──decision──▶ driver ──▶ confirmed: the plan is in force
  *                                   ▲ debounce: when                     └───▶ failed: nothing happened, later again
  *
- * Keeps: between a decision and its answer nothing is decided, and what is observed meanwhile is not lost; memory that runs
- * out leaves the confirmed set and its marks as they were.
+ * Keeps: between a decision and its answer nothing is decided, and what is observed meanwhile is not lost; memory
+ * that runs out leaves the confirmed set and its marks as they were.
  * Does not: order sets or write them (store), nor know where a picture comes from.
  * Owns: one copy of the confirmed set, of what lives, and of the plan under way.
  */
@@ -112,12 +112,13 @@ static int copy_bare(char (**ret)[LABEL_MAX + 1], size_t *ret_n, const char *con
 }
 
 static void look(struct policy *policy, msec now) {
-    if (marked_look(&policy->confirmed, policy->living, (const char(*)[LABEL_MAX + 1])policy->bare, policy->n_bare, now))
+    if (marked_look(
+                &policy->confirmed, policy->living, (const char(*)[LABEL_MAX + 1]) policy->bare, policy->n_bare, now))
         policy->state++;
 }
 
-/* Of a store that has no set yet, the first must not come from one answer alone: a server that is just starting, or a proxy in
- * front of another, may give a list that is well-formed and short. */
+/* Of a store that has no set yet, the first must not come from one answer alone: a server that is just starting, or a
+ * proxy in front of another, may give a list that is well-formed and short. */
 static void look_for_agreement(struct policy *policy, msec now) {
     const char *digest = policy->living->version.digest;
 
@@ -254,7 +255,6 @@ int policy_confirmed(struct policy *policy, const struct set *set, msec now) {
         policy->confirmed.set->version = set->version;
         /* Decided from an older picture: what went meanwhile begins its grace now. */
         look(policy, now);
-        policy->dirty = true;
     }
     plan_done(plan);
     return 0;

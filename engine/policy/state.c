@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * State - what must survive a restart: since when addresses are gone, what the guard remembers and holds, which addresses
- * are there by the operator's word, and labels that are newer than the published ones.
+ * State - what must survive a restart: since when addresses are gone, what the guard remembers and holds, which
+ * addresses are there by the operator's word, and labels that are newer than the published ones.
  *
- * Times are of the wall clock in the file, for the monotonic one begins anew with the machine. A wall clock that went back
- * makes times of the future; those are taken as now, so that a wrong clock can lengthen a grace and never skip one.
+ * Times are of the wall clock in the file, for the monotonic one begins anew with the machine. A wall clock that went
+ * back makes times of the future; those are taken as now, so that a wrong clock can lengthen a grace and never skip
+ * one.
  *
- * While a decision is under way the state is that after it: it is written in the same file as the set, so what the set lost is
- * counted there, once.
+ * While a decision is under way the state is that after it: it is written in the same file as the set, so what the
+ * set lost is counted there, once.
  *
- * The file has its own checksum, and still nothing in it is believed: wrong types, addresses that are not in the set and
- * counts that cannot be are left out.
+ * The file has its own checksum, and still nothing in it is believed: wrong types, addresses that are not in the set
+ * and counts that cannot be are left out.
  */
 #include "nodewall/json.h"
 #include "plan.h"
@@ -244,8 +245,9 @@ static void load_sizes(struct policy *policy, json_object *sizes, const struct t
         json_object *object = json_object_array_get_idx(sizes, i);
         struct guard_size size;
 
-        if (get_time(&size.until, json_get(object, "until"), times) && get_count(&size.addresses, json_get(object, "addresses")) &&
-            get_count(&size.nodes, json_get(object, "nodes")))
+        if (get_time(&size.until, json_get(object, "until"), times) &&
+                get_count(&size.addresses, json_get(object, "addresses")) &&
+                get_count(&size.nodes, json_get(object, "nodes")))
             policy->guard.sizes[policy->guard.n_sizes++] = size;
     }
 }
@@ -258,7 +260,8 @@ static void load_hold(struct policy *policy, json_object *state, const struct ti
     if (get_time(&since, json_get(state, "bare_since"), times))
         policy->bare_since = since;
     if (!hold || !get_time(&since, json_get(hold, "since"), times) ||
-        !get_count(&before.addresses, json_get(hold, "addresses")) || !get_count(&before.nodes, json_get(hold, "nodes")))
+            !get_count(&before.addresses, json_get(hold, "addresses")) ||
+            !get_count(&before.nodes, json_get(hold, "nodes")))
         return;
     policy->guard.holds = true;
     policy->guard.since = since;

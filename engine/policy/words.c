@@ -2,8 +2,8 @@
 /*
  * Words - within, extra and except, made ready for asking.
  *
- * `except` is taken out last, so also out of an extra network: that is cut into the parts around it, for a set has members
- * and no exceptions.
+ * `except` is taken out last, so also out of an extra network: that is cut into the parts around it, for a set has
+ * members and no exceptions.
  */
 #include "words.h"
 

@@ -2,11 +2,11 @@
 /*
  * Policy - when a change becomes a set, and which losses are not believed. Pure: `now` comes in, decisions come out.
  *
- * Debounce: a first change goes at once; while changes follow each other, sets go at most every 200 ms, 400 ms, … 2 s, and
- * after 5 s of calm the next is a first one again.
+ * Debounce: a first change goes at once; while changes follow each other, sets go at most every 200 ms, 400 ms, … 2
+ * s, and after 5 s of calm the next is a first one again.
  * Grace: an address that no living node reports any more stays for `grace` (operator's words, see below, go at once).
- * Guard: removals that would take more than max_removal percent of the set of ten minutes ago, if that stood for three or more
- * nodes, are held, and so are the addresses of a node that lives without any; additions always flow.
+ * Guard: removals that would take more than max_removal percent of the set of ten minutes ago, if that stood for
+ * three or more nodes, are held, and so are the addresses of a node that lives without any; additions always flow.
  * First set of a store (nothing confirmed yet): only after two lists that agree, CONFIRM_AFTER apart.
  *
  * Keeps: an address that a living node reports (and the operator allows) is in every set that is decided.
@@ -33,8 +33,8 @@ struct policy_options {
 };
 
 struct policy;
-/* `confirmed` is the store's set or NULL; `state` what policy_state once returned, or NULL. `wall` pairs with `now`, to bring
- * the times in `state` back. A state that is nonsense is as none. */
+/* `confirmed` is the store's set or NULL; `state` what policy_state once returned, or NULL. `wall` pairs with `now`, to
+ * bring the times in `state` back. A state that is nonsense is as none. */
 int policy_new(struct policy **ret, const struct policy_options *options, const struct set *confirmed,
                struct json_object *state, msec now, msec wall);
 struct policy *policy_free(struct policy *policy);
@@ -55,10 +55,11 @@ struct policy_decision {
     bool save;                          /* without a set: the state changed in a way that must survive a restart */
 };
 void policy_decision_done(struct policy_decision *decision);
-/* The driver carries it out, then says policy_confirmed (or policy_failed: decide again from policy_due on). Nothing is decided
- * in between. `must`: decide the set even if it equals the confirmed one. */
+/* The driver carries it out, then says policy_confirmed (or policy_failed: decide again from policy_due on). Nothing is
+ * decided in between. `must`: decide the set even if it equals the confirmed one. */
 int policy_decide(struct policy *policy, msec now, bool must, struct policy_decision *ret);
-int policy_confirmed(struct policy *policy, const struct set *set, msec now);   /* set NULL: only the state was saved */
+/* `set` NULL: only the state was saved. -EINVAL: not what was decided; counts as failed. */
+int policy_confirmed(struct policy *policy, const struct set *set, msec now);
 void policy_failed(struct policy *policy, msec now);                            /* tried again after 1 s, 2 s, … 30 s */
 /* When policy_decide may have something; MSEC_NEVER. */
 msec policy_due(const struct policy *policy, msec now);
@@ -70,7 +71,8 @@ int policy_state(const struct policy *policy, msec now, msec wall, struct json_o
 
 struct policy_hold {
     size_t addresses;                   /* held back from removal; 0: none */
-    size_t lost, before, bare;          /* of the guard's sum: lost within the window, of how many; addresses of bare nodes */
+    size_t lost, before;                /* of the guard's sum: lost within the window, of how many */
+    size_t bare;                        /* of `addresses`: of living nodes that report none */
     msec since;                         /* `now` of its begin */
     char text[320];                     /* a sentence with the way out */
 };

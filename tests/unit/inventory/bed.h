@@ -39,7 +39,8 @@ static inline void bed_node_done(struct node *node) {
     node->addresses = NULL;
 }
 
-static void bed_apply_as(struct inventory *inventory, const char *name, const char *uid, const char *status, bool listed) {
+static void bed_apply_as(
+        struct inventory *inventory, const char *name, const char *uid, const char *status, bool listed) {
     CLEANUP(bed_node_done) struct node node;
 
     bed_node(&node, name, uid, status);

@@ -83,7 +83,8 @@ static void outside_within(void **state) {
     struct address within[] = {{4, 15, {172, 104}}, {6, 32, {0x20, 0x01, 0x0d, 0xb8}}};
     CLEANUP(inventory_freep) struct inventory *inventory = BED(.within = within, .n_within = 2);
 
-    bed_apply(inventory, "a", "ExternalIP=172.105.0.1 InternalIP=192.168.0.1 ExternalIP=2001:db8::5 ExternalIP=2001:db9::5");
+    bed_apply(inventory, "a",
+            "ExternalIP=172.105.0.1 InternalIP=192.168.0.1 ExternalIP=2001:db8::5 ExternalIP=2001:db9::5");
     bed_apply(inventory, "b", "InternalIP=192.168.0.2");
     assert_living(inventory, "172.105.0.1(a) 2001:db8::5(a)");
     assert_bare(inventory, "b");
@@ -116,8 +117,10 @@ static void many_refusals_are_counted(void **state) {
     CLEANUP(inventory_freep) struct inventory *inventory = BED();
 
     bed_apply(inventory, "a", "InternalIP=r InternalIP=s InternalIP=t InternalIP=u InternalIP=v InternalIP=w");
-    refused(inventory, "node a: r is no address; node a: s is no address; node a: t is no address; node a: u is no address; "
-                       "node a: 2 more", 6);
+    refused(inventory,
+            "node a: r is no address; node a: s is no address; node a: t is no address; node a: u is no address; "
+            "node a: 2 more",
+            6);
     bed_apply(inventory, "a", "InternalIP=r InternalIP=x");
     refused(inventory, "node a: r is no address; node a: x is no address", 2);
     assert_int_equal(inventory_revision(inventory), 1);
@@ -130,7 +133,8 @@ static void more_than_a_cluster_may_have(void **state) {
     bed_apply(inventory, "b", "InternalIP=10.0.0.3 InternalIP=10.0.0.4 InternalIP=10.0.0.5");
     assert_living(inventory, "10.0.0.1(a) 10.0.0.2(a) 10.0.0.3(b)");
     refused(inventory, "2 addresses are over the bound of 3", 2);
-    bed_apply(inventory, "a", "InternalIP=10.0.0.6 InternalIP=10.0.0.2"); /* its own place becomes free and goes to the oldest */
+    bed_apply(inventory, "a",
+            "InternalIP=10.0.0.6 InternalIP=10.0.0.2"); /* its own place becomes free and goes to the oldest */
     assert_living(inventory, "10.0.0.2(a) 10.0.0.3(b) 10.0.0.4(b)");
 
     /* A list that names others first takes no place away. */
@@ -146,23 +150,7 @@ static void more_than_a_cluster_may_have(void **state) {
     assert_int_equal(inventory_stats(inventory).addresses, 3);
 }
 
-static void reload_counts_from_the_next_list(void **state) {
-    struct address within = {4, 8, {10}};
-    static const char *const internal[] = {"InternalIP", NULL};
-    struct inventory_options options = {.types = internal, .within = &within, .n_within = 1, .max_per_node = 16};
-    CLEANUP(inventory_freep) struct inventory *inventory = BED();
-
-    bed_apply(inventory, "a", "InternalIP=10.0.0.1 ExternalIP=203.0.113.1 InternalIP=192.168.0.1");
-    assert_int_equal(inventory_reload(inventory, &options), 0);
-    assert_living(inventory, "10.0.0.1(a) 192.168.0.1(a) 203.0.113.1(a)");
-    assert_int_equal(inventory_list_start(inventory), 0);
-    bed_apply_as(inventory, "a", "u", "InternalIP=10.0.0.1 ExternalIP=203.0.113.1 InternalIP=192.168.0.1", true);
-    assert_int_equal(inventory_list_done(inventory), 0);
-    assert_living(inventory, "10.0.0.1(a)");
-    refused(inventory, "node a: 192.168.0.1 is outside `within`", 1);
-}
-
 RUN(cmocka_unit_test(types_that_nobody_asked_for), cmocka_unit_test(empty_texts_and_names_are_not_refused),
     cmocka_unit_test(what_no_node_can_have), cmocka_unit_test(long_texts), cmocka_unit_test(outside_within),
     cmocka_unit_test(more_than_a_node_may_have), cmocka_unit_test(many_refusals_are_counted),
-    cmocka_unit_test(more_than_a_cluster_may_have), cmocka_unit_test(reload_counts_from_the_next_list))
+    cmocka_unit_test(more_than_a_cluster_may_have))

@@ -2,8 +2,6 @@
 /* Nodes that come, change, go and come again; addresses with several owners. */
 #include "bed.h"
 
-#include <malloc.h>
-
 static void a_life(void **state) {
     CLEANUP(inventory_freep) struct inventory *inventory = BED();
 
@@ -22,41 +20,12 @@ static void a_life(void **state) {
     assert_int_equal(inventory_stats(inventory).nodes, 0);
 }
 
-/* Images, conditions, taints: most events of a Node change no address. */
-static void a_heartbeat_is_nothing(void **state) {
-    CLEANUP(inventory_freep) struct inventory *inventory = BED();
-    CLEANUP(bed_node_done) struct node node;
-    struct mallinfo2 before;
-    uint64_t revision;
-
-    for (char name[] = "a"; name[0] <= 'z'; name[0]++) {
-        char status[64];
-
-        snprintf(status, sizeof(status), "InternalIP=10.0.0.%d ExternalIP=bogus", name[0]);
-        bed_apply(inventory, name, status);
-    }
-    {
-        char changes[4096];
-
-        bed_changes(inventory, changes);
-    }
-    bed_node(&node, "k", "u", "InternalIP=10.0.0.107 ExternalIP=bogus InternalIP=10.0.0.107");
-    revision = inventory_revision(inventory);
-    before = mallinfo2();
-    for (size_t i = 0; i < 10000; i++) {
-        node.leaving = i % 2;
-        assert_int_equal(inventory_apply(inventory, &node, false), 0);
-    }
-    assert_int_equal(mallinfo2().uordblks, before.uordblks);
-    assert_int_equal(inventory_revision(inventory), revision);
-    assert_changes(inventory, "");
-}
-
 static void order_and_repeats_are_nothing(void **state) {
     CLEANUP(inventory_freep) struct inventory *inventory = BED();
 
     bed_apply(inventory, "a", "InternalIP=10.0.0.1 InternalIP=10.0.0.2 ExternalIP=2001:db8::1");
-    bed_apply(inventory, "a", "ExternalIP=2001:db8:0:0::1 ExternalIP=10.0.0.2 InternalIP=::ffff:10.0.0.1 InternalIP=10.0.0.1");
+    bed_apply(inventory, "a",
+            "ExternalIP=2001:db8:0:0::1 ExternalIP=10.0.0.2 InternalIP=::ffff:10.0.0.1 InternalIP=10.0.0.1");
     assert_int_equal(inventory_revision(inventory), 1);
     assert_living(inventory, "10.0.0.1(a) 10.0.0.2(a) 2001:db8::1(a)");
 }
@@ -108,7 +77,8 @@ static void nodes_without_an_address_are_bare(void **state) {
     bed_apply_as(inventory, "c", "another", "InternalIP=10.0.0.3", false);
     assert_bare(inventory, "");
     assert_int_equal(inventory_stats(inventory).bare, 0);
-    assert_changes(inventory, "+b/u:> +a/u:>10.0.0.1 +c/u:> ~a/u:10.0.0.1> ~b/u:>10.0.0.2 -a/u:> -c/u:> +c/another:>10.0.0.3");
+    assert_changes(
+            inventory, "+b/u:> +a/u:>10.0.0.1 +c/u:> ~a/u:10.0.0.1> ~b/u:>10.0.0.2 -a/u:> -c/u:> +c/another:>10.0.0.3");
 }
 
 /* Names of 253 letters are cut to labels of 63. */
@@ -155,7 +125,7 @@ static void each_by_name(void **state) {
     assert_int_equal(inventory_revision(inventory), 3);
 }
 
-RUN(cmocka_unit_test(a_life), cmocka_unit_test(a_heartbeat_is_nothing), cmocka_unit_test(order_and_repeats_are_nothing),
+RUN(cmocka_unit_test(a_life), cmocka_unit_test(order_and_repeats_are_nothing),
     cmocka_unit_test(an_address_lives_as_long_as_one_owner),
     cmocka_unit_test(the_same_name_with_another_uid_is_another_node),
     cmocka_unit_test(nodes_without_an_address_are_bare), cmocka_unit_test(long_names_share_a_label),

@@ -27,8 +27,8 @@ static void apply(struct inventory *inventory, struct model *model, unsigned nam
     status[0] = 0;
     for (unsigned i = 0; i < ADDRESSES; i++)
         if (has & 1u << i)
-            used += (size_t)snprintf(status + used, sizeof(status) - used, "%s=10.0.0.%u ", roll(2) ? "InternalIP" : "ExternalIP",
-                                     i + 1);
+            used += (size_t)snprintf(status + used, sizeof(status) - used, "%s=10.0.0.%u ",
+                    roll(2) ? "InternalIP" : "ExternalIP", i + 1);
     snprintf(texts[0], sizeof(texts[0]), "n%02u", name);
     snprintf(texts[1], sizeof(texts[1]), "u%u", uid);
     bed_apply_as(inventory, texts[0], texts[1], status, listed);
@@ -43,12 +43,14 @@ static void compare(struct inventory *inventory, const struct model *model) {
     for (unsigned i = 0; i < ADDRESSES; i++)
         for (unsigned name = 0; name < NAMES; name++)
             if (model->uid[name] && model->has[name] & 1u << i) {
-                used += (size_t)snprintf(want + used, sizeof(want) - used, "%s10.0.0.%u(n%02u)", used ? " " : "", i + 1, name);
+                used += (size_t)snprintf(
+                        want + used, sizeof(want) - used, "%s10.0.0.%u(n%02u)", used ? " " : "", i + 1, name);
                 break;
             }
     for (unsigned name = 0; name < NAMES; name++)
         if (model->uid[name] && !model->has[name])
-            used_bare += (size_t)snprintf(bare + used_bare, sizeof(bare) - used_bare, "%sn%02u", used_bare ? " " : "", name);
+            used_bare +=
+                    (size_t)snprintf(bare + used_bare, sizeof(bare) - used_bare, "%sn%02u", used_bare ? " " : "", name);
     assert_living(inventory, want);
     assert_bare(inventory, bare);
 }

@@ -122,7 +122,7 @@ __attribute__((unused)) static struct policy *bed_running(const struct policy_op
 }
 
 __attribute__((unused)) static struct policy *bed_restart(struct policy *old, const struct policy_options *options,
-                                                          const char *confirmed, msec now, msec new_now, msec new_wall) {
+        const char *confirmed, msec now, msec new_now, msec new_wall) {
     CLEANUP(json_putp) json_object *state = NULL, *read = NULL;
     struct policy *policy;
 

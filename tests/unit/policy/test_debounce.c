@@ -72,6 +72,18 @@ static void failures_wait_longer(void **state) {
     assert_int_equal(policy_due(policy, now + 5000), now + 5000);
 }
 
+static void the_reason_outlives_a_failure(void **state) {
+    CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a)");
+    CLEANUP(policy_decision_done) struct policy_decision decision = {0};
+
+    bed_list(policy, "10.0.0.1(a) 10.0.0.2(b)", 0);
+    assert_int_equal(policy_decide(policy, 0, false, &decision), 0);
+    assert_int_equal(decision.reason, POLICY_RELIST);
+    policy_failed(policy, 0);
+    bed_watch(policy, "10.0.0.1(a) 10.0.0.2(b) 10.0.0.3(c)", 500);
+    assert_int_equal(bed_step(policy, 1000, false).reason, POLICY_RELIST);
+}
+
 static void nothing_is_decided_in_between(void **state) {
     CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a)");
     CLEANUP(policy_decision_done) struct policy_decision decision = {0}, second = {0};
@@ -99,5 +111,6 @@ static void nothing_is_decided_in_between(void **state) {
     assert_decides(policy, 41000, "10.0.0.1(a) 10.0.0.3(c) 10.0.0.4(d)");
 }
 
-RUN(cmocka_unit_test(windows_double), cmocka_unit_test(there_and_back_is_nothing), cmocka_unit_test(failures_wait_longer),
-    cmocka_unit_test(nothing_is_decided_in_between))
+RUN(cmocka_unit_test(windows_double), cmocka_unit_test(there_and_back_is_nothing),
+        cmocka_unit_test(failures_wait_longer), cmocka_unit_test(the_reason_outlives_a_failure),
+        cmocka_unit_test(nothing_is_decided_in_between))

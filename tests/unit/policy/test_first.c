@@ -68,7 +68,8 @@ static void nothing_goes_before_a_complete_list(void **state) {
     assert_decides(policy, 3600000, "-");
     step = bed_step(policy, 3600000, true);
     assert_string_equal(step.text, "-");
-    /* Away for an hour, and gone meanwhile: the grace begins when we learn of it. One list is enough, what is new goes at once. */
+    /* Away for an hour, and gone meanwhile: the grace begins when we learn of it. One list is enough, what is new goes
+     * at once. */
     bed_list(policy, "10.0.0.1(a) 10.0.0.3(c)", 3600000);
     step = bed_step(policy, 3600000, false);
     assert_string_equal(step.text, "10.0.0.1(a) 10.0.0.2(b) 10.0.0.3(c)");

@@ -34,7 +34,8 @@ static void half_is_not_more_than_half(void **state) {
 }
 
 static void two_nodes_are_too_few(void **state) {
-    CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a) 10.0.0.2(b) 10.0.0.3(b) 10.0.0.4(b)");
+    CLEANUP(policy_freep)
+    struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a) 10.0.0.2(b) 10.0.0.3(b) 10.0.0.4(b)");
 
     bed_watch(policy, "", 0);
     assert_settles(policy, 30000, "");
@@ -191,8 +192,9 @@ static void losses_survive_a_restart(void **state) {
 }
 
 RUN(cmocka_unit_test(a_large_loss_is_held_for_good), cmocka_unit_test(half_is_not_more_than_half),
-    cmocka_unit_test(two_nodes_are_too_few), cmocka_unit_test(additions_flow_beside_it), cmocka_unit_test(drop_by_drop),
-    cmocka_unit_test(slowly_within_the_window), cmocka_unit_test(slower_than_the_window),
-    cmocka_unit_test(what_lives_again_is_no_loss), cmocka_unit_test(all_are_back), cmocka_unit_test(an_operator_lets_it_go),
-    cmocka_unit_test(released), cmocka_unit_test(never_and_always), cmocka_unit_test(it_survives_a_restart),
-    cmocka_unit_test(losses_survive_a_restart))
+        cmocka_unit_test(two_nodes_are_too_few), cmocka_unit_test(additions_flow_beside_it),
+        cmocka_unit_test(drop_by_drop), cmocka_unit_test(slowly_within_the_window),
+        cmocka_unit_test(slower_than_the_window), cmocka_unit_test(what_lives_again_is_no_loss),
+        cmocka_unit_test(all_are_back), cmocka_unit_test(an_operator_lets_it_go), cmocka_unit_test(released),
+        cmocka_unit_test(never_and_always), cmocka_unit_test(it_survives_a_restart),
+        cmocka_unit_test(losses_survive_a_restart))

@@ -24,7 +24,8 @@ static void within(void **state) {
     CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), THREE " 172.16.0.1(d)");
     struct address within[] = {{4, 12, {172, 16}}}, extra[] = {{4, 32, {203, 0, 113, 7}}};
 
-    assert_int_equal(policy_reload(policy, OPTIONS(.within = within, .n_within = 1, .extra = extra, .n_extra = 1), 0), 0);
+    assert_int_equal(
+            policy_reload(policy, OPTIONS(.within = within, .n_within = 1, .extra = extra, .n_extra = 1), 0), 0);
     assert_decides(policy, 0, "172.16.0.1(d) 203.0.113.7(extra)");
     bed_watch(policy, "10.0.0.9(e) 172.16.0.1(d) 172.31.255.255(e)", 10000);
     assert_decides(policy, 10000, "172.16.0.1(d) 172.31.255.255(e) 203.0.113.7(extra)");
@@ -54,8 +55,8 @@ static void extra_comes_and_goes_at_once(void **state) {
     assert_settles(policy, 60000, "-");
     bed_list(policy, THREE, 60000);
     assert_settles(policy, 60000, "-");
-    policy = bed_restart(policy, OPTIONS(.extra = extra, .n_extra = 1), THREE " 198.51.100.0/24(extra) 203.0.113.7(extra)",
-                         70000, 0, WALL + 70000);
+    policy = bed_restart(policy, OPTIONS(.extra = extra, .n_extra = 1),
+            THREE " 198.51.100.0/24(extra) 203.0.113.7(extra)", 70000, 0, WALL + 70000);
     bed_list(policy, THREE, 0); /* the file changed while the engine was away */
     assert_decides(policy, 0, THREE " 203.0.113.7(extra)");
 }
@@ -89,7 +90,8 @@ static void except_is_cut_out_of_extra(void **state) {
     struct address except[] = {{4, 32, {203, 0, 113, 10}}, {4, 32, {10, 9, 9, 9}}};
     CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a)");
 
-    assert_int_equal(policy_reload(policy, OPTIONS(.extra = extra, .n_extra = 2, .except = except, .n_except = 2), 0), 0);
+    assert_int_equal(
+            policy_reload(policy, OPTIONS(.extra = extra, .n_extra = 2, .except = except, .n_except = 2), 0), 0);
     assert_decides(policy, 0, "10.0.0.1(a) 203.0.113.8/31(extra) 203.0.113.11(extra) 203.0.113.12/30(extra)");
 }
 
