@@ -202,7 +202,6 @@ static int new_parts(struct source *source, struct http *http, const struct clus
         .within = config->within.items,
         .n_within = config->within.n,
         .max_per_node = config->max_addresses_per_node,
-        .max_total = config->max_addresses,
     };
     struct watch_options watch_options = {.selector = config->node_selector};
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;

@@ -83,9 +83,17 @@ def _state_dir():
         return str(__opts__["nodewall_state_dir"])
     try:
         with open(__opts__.get("nodewall_config") or DEFAULT_CONFIG, encoding="utf-8") as stream:
-            return str((safe_load(stream) or {}).get("state_dir") or DEFAULT_STATE_DIR)
+            found = safe_load(stream)
+        if isinstance(found, dict) and found:
+            return str(found.get("state_dir") or DEFAULT_STATE_DIR)
     except Exception:  # pylint: disable=broad-except
-        return DEFAULT_STATE_DIR
+        pass
+    # The file is broken or half written. The engine goes on with what it had, and so must this.
+    for root in (__opts__.get("file_roots") or {}).get("base") or []:
+        state_dir, name = os.path.split(str(root).rstrip("/"))
+        if name == "files" and os.path.isdir(os.path.join(state_dir, "announce")):
+            return state_dir
+    return DEFAULT_STATE_DIR
 
 
 def _announced(state_dir, cluster):
