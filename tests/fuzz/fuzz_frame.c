@@ -34,7 +34,8 @@ static struct transcript run(enum frame_shape shape, size_t limit, const uint8_t
             if (r != FRAME_END) {
                 MUST(piece.size > 0 && piece.size <= limit);
                 fwrite(piece.data, 1, piece.size, to);
-                fwrite(piece.key, 1, piece.key_size, to);
+                if (piece.key)
+                    fwrite(piece.key, 1, piece.key_size, to);
             }
             piece = (struct frame_piece){0};
         }
