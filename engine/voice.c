@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    NODE_EVENTS = 100,              /* of one cluster, within NODE_EVENTS_WINDOW */
+    NODE_EVENTS = 500,              /* of one cluster, within NODE_EVENTS_WINDOW; half of what the outbox keeps */
     NODE_EVENTS_WINDOW = 10000,
 };
 
