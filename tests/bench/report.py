@@ -25,7 +25,8 @@ def spread(samples):
 class Figure:
     """One line: what was measured, its reference, and how the two compare.
 
-    `compare`: "difference" or "ratio" of the medians, or "paired", when `pairs` has the difference of each sample to its own reference.
+    `compare`: "difference" or "ratio" of the medians, or "value", the median itself. With `pairs`, the differences of each sample to its own
+    reference, their median is what is compared.
     `goal`: the largest value of that comparison which is good enough; None: there is no goal, the line is there to be read.
     """
 
@@ -36,6 +37,8 @@ class Figure:
         self.value = None
         if self.pairs:
             self.value = self.pairs["p50"]
+        elif compare == "value":
+            self.value = self.measured["p50"]
         elif self.reference:
             ours, theirs = self.measured["p50"], self.reference["p50"]
             self.value = ours - theirs if compare == "difference" else ours / theirs if theirs else None
@@ -65,15 +68,15 @@ def _cells(row, what, unit, found, compared="", goal="", met=""):
 def _compared(figure):
     if figure.value is None:
         return "", "", ""
-    ratio = figure.compare == "ratio"
-    value = f"{number(figure.value)}x" if ratio else f"{figure.value:+.2f}"
-    goal = "" if figure.goal is None else f"<= {figure.goal:g}x" if ratio else f"<= {figure.goal:+g}"
+    before, after = {"ratio": ("", "x"), "difference": ("+" if figure.value > 0 else "", ""), "value": ("", "")}[figure.compare]
+    value = f"{before}{number(figure.value)}{after}"
+    goal = "" if figure.goal is None else f"<= {before}{figure.goal:g}{after}"
     return value, goal, {True: "met", False: "MISSED", None: ""}[figure.met]
 
 
 def table(figures):
     """The figures for people: a line each, below it its reference."""
-    rows = [["row", "what", "unit", "n", "p50", "p95", "p99", "max", "p50 beside it", "goal", ""]]
+    rows = [["row", "what", "unit", "n", "p50", "p95", "p99", "max", "compared", "goal", ""]]
     for figure in figures:
         rows.append(_cells(figure.row, figure.what, figure.unit, figure.measured, *_compared(figure)))
         if figure.reference:
@@ -88,5 +91,6 @@ def table(figures):
     return "\n".join(lines + ([""] + notes if notes else []))
 
 
-def as_json(figures, machine, failed):
-    return json.dumps({"machine": machine, "figures": [figure.as_json() for figure in figures], "not_measured": failed}, indent=1)
+def as_json(figures, machine, problems):
+    """Everything, for programs. `problems`: {rows: why they could not be measured}."""
+    return json.dumps({"machine": machine, "figures": [figure.as_json() for figure in figures], "not_measured": problems}, indent=1)
