@@ -2,8 +2,9 @@
 """Row apply: five thousand addresses on a minion from nothing, beside `nft -f` of the very same script alone.
 
 The module runs in Salt's own loader, which is warm: what is timed is the call of nodewall.apply, from its rules to its answer, seen from
-outside the process. What is not in it: a job's way over the bus and the minion's fork for it (row firewall has both). The fetch from
-Salt's file server is in it; how much of it that is, is said apart (nodewall.restore does the same from the minion's disk).
+outside the process. The set comes from a local file root there. What Salt adds to it on a real minion (the job's way over the bus, the
+minion's fork for it, pillar compiled by the master, the fetch from its file server) is a line of its own, without a goal: the same as a
+job, from its publication to its return.
 
 Invariant: a sample counts only if the kernel then has all addresses, and each apply was exactly one new generation of the ruleset,
 by `nft monitor`, which is the kernel's word and not the module's.
@@ -18,6 +19,7 @@ import threading
 import time
 
 from bench.report import Figure, percentile
+from bench.stage import Stage
 from harness import cache, netns
 from harness.process import Timeout, wait_until
 
@@ -125,6 +127,25 @@ def _rounds(box, cluster, script, rounds):
     return bare, whole, disk
 
 
+def _jobs(version, rounds):
+    """Milliseconds of nodewall.apply from nothing as a job of a real master on a real minion, from `…/new` to `…/ret` on the bus."""
+    found = []
+    with Stage(version, addresses(COUNT)) as stage:
+        stage.only_big()
+        cache.say(f"apply: as a job through Salt, {rounds} rounds")
+        for number in range(rounds + 1):            # the first one warms up
+            stage.db.salt.cmd("nodewall.clean")
+            mark = stage.master.bus.mark()
+            done = stage.db.salt.cmd("nodewall.apply")
+            if done["result"] != "applied" or done["clusters"]["big"]["count"] != COUNT:
+                raise AssertionError(f"nodewall.apply answered {str(done)[:500]}")
+            new, ret = (stage.master.bus.wait(f"salt/job/*/{what}", 10, mark, lambda event: event.data.get("fun") == "nodewall.apply")
+                        for what in ("new", "ret/db"))
+            if number:
+                found.append((ret.at - new.at) * 1e3)
+    return found
+
+
 def measure(version, rounds):
     """The figures of this row."""
     with tempfile.TemporaryDirectory(prefix="nwb") as directory, netns.Net("bench") as net:
@@ -142,8 +163,11 @@ def measure(version, rounds):
             empty = [_timed(lambda: box.call("test.ping"))[1] for _ in range(10)]
         finally:
             worker.close()
+    jobs = _jobs(version, max(3, rounds // 2))
     said = f"in it is asking the loader, {percentile(empty, 0.5):.1f} ms, and Salt's file client for the set, here from a local root."
     return [Figure("apply", f"{COUNT} addresses from nothing, nodewall.apply", "ms", whole, "nft -f of the same script", bare, "ratio", goal=GOAL, note=said),
             Figure("apply", "the same from the minion's disk, nodewall.restore", "ms", disk, "nft -f of the same script", bare, "ratio",
                    note="apply less restore is that file client, reading the set, and writing the boot cache."),
+            Figure("apply", "the same as a job: publication -> return on the bus", "ms", jobs, "nft -f of the same script", bare, "ratio",
+                   note="the job has Salt's part too: pillar compiled, the set fetched from the master's file server, a process forked."),
             Figure("apply", "transactions of one apply, by nft monitor", "", [made], compare="value", goal=1)]

@@ -51,7 +51,7 @@ def machine(version):
                 if line.startswith("model name")), platform.machine())
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), "cores": os.cpu_count(), "cpu": cpu,
             "virtual": said("systemd-detect-virt"), "kernel": platform.release(), "load_before": os.getloadavg()[0], "nft": said("nft", "--version"),
-            "commit": said("git", "-C", str(nodewall.ROOT), "rev-parse", "--short", "HEAD"), "engine": nodewall.binary(), "salt": version,
+            "commit": said("git", "-C", str(nodewall.ROOT), "describe", "--always", "--dirty"), "engine": nodewall.binary(), "salt": version,
             "kube-apiserver": servers.KUBE, "etcd": servers.ETCD, "client-go": informer.version()}
 
 

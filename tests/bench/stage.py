@@ -25,6 +25,7 @@ from harness.prober import Prober
 LANES = 5
 CALM = 5.0                  # POLICY_CALM of include/nodewall/policy.h
 PORT = 5432
+PER_NODE = 16               # addresses of a node that the engine takes unless told otherwise (max_addresses_per_node)
 EVERY = 0.005               # between two knocks: what an acceptance is known to
 PATIENCE = 0.25             # after which a knock counts as dropped
 PING = "bench/ping"
@@ -46,8 +47,9 @@ def lane(number):
 class Stage:
     """See the head of this file. A context manager."""
 
-    def __init__(self, version):
-        self.version = version
+    def __init__(self, version, big=()):
+        """`big`: the addresses of one more cluster of this name, which no rule names until `only_big`."""
+        self.version, self.big = version, list(big)
         self.undo = contextlib.ExitStack()
         self.nodes = self.db = self.prober = self.informer = None
         self.made = []
@@ -74,9 +76,9 @@ class Stage:
         kubeconfig = self.cluster.kubeconfig(self.directory / "prod.kubeconfig")
         for number in range(LANES):
             self.cluster.create_node(f"anchor{number}", [f"192.0.2.{200 + number}"], {"lane": lane(number)})
-        self.setup = nodewall.Setup(self.directory / "nw", {"clusters": {lane(number): {
+        self.setup = nodewall.Setup(self.directory / "nw", {"clusters": {**{lane(number): {
             "kubeconfig": str(kubeconfig), "node_selector": f"lane={lane(number)}", "removal_grace": "1s", "max_removal": "100%"}
-            for number in range(LANES)}})
+            for number in range(LANES)}, **self._big(kubeconfig)}})
         self._master(net.attach("master"))
         self.nodes, self.db = net.attach("nodes"), net.attach("db")
         self.undo.callback(self.db.listen(PORT).close)
@@ -91,6 +93,22 @@ class Stage:
         self.informer = Informer(kubeconfig, self.master.namespace)
         self.undo.callback(self.informer.stop)
 
+    def _big(self, kubeconfig):
+        if not self.big:
+            return {}
+        for number in range(0, len(self.big), PER_NODE):
+            self.cluster.create_node(f"big{number}", self.big[number:number + PER_NODE], {"lane": "big"})
+        return {"big": {"kubeconfig": str(kubeconfig), "node_selector": "lane=big"}}
+
+    def _pillar(self, clusters):
+        rules = {"postgres": {"port": PORT, "from": [{"kubernetes": name} for name in clusters]}}
+        (self.master.pillar_root / "db.sls").write_text("#!json\n" + json.dumps({"nodewall": {"rules": rules}}), encoding="ascii")
+
+    def only_big(self):
+        """From its next compile on the minion's pillar names the cluster "big" alone."""
+        self._pillar(["big"])
+        wait_until((self.setup.state / "files" / "nodewall" / "big.json").exists, 30, "the engine to have published big")
+
     def _master(self, where):
         options = self.setup.master_options()
         reactor = self.directory / "ping.sls"
@@ -101,9 +119,8 @@ class Stage:
         modules = self.master.file_root / "_modules"
         modules.mkdir()
         (modules / "nwbench.py").write_text(MODULE, encoding="ascii")
-        rules = {"postgres": {"port": PORT, "from": [{"kubernetes": lane(number)} for number in range(LANES)]}}
         (self.master.pillar_root / "top.sls").write_text("base: {db: [db]}\n", encoding="ascii")
-        (self.master.pillar_root / "db.sls").write_text("#!json\n" + json.dumps({"nodewall": {"rules": rules}}), encoding="ascii")
+        self._pillar(lane(number) for number in range(LANES))
         self.master.start()
 
     # --- what is done ---
