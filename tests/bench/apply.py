@@ -163,7 +163,7 @@ def measure(version, rounds):
             empty = [_timed(lambda: box.call("test.ping"))[1] for _ in range(10)]
         finally:
             worker.close()
-    jobs = _jobs(version, max(3, rounds // 2))
+    jobs = _jobs(version, max(5, rounds // 2))
     said = f"in it is asking the loader, {percentile(empty, 0.5):.1f} ms, and Salt's file client for the set, here from a local root."
     return [Figure("apply", f"{COUNT} addresses from nothing, nodewall.apply", "ms", whole, "nft -f of the same script", bare, "ratio", goal=GOAL, note=said),
             Figure("apply", "the same from the minion's disk, nodewall.restore", "ms", disk, "nft -f of the same script", bare, "ratio",

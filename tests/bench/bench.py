@@ -76,7 +76,7 @@ def groups(args, wanted):
     if together:
         yield together, lambda: _latencies(args, together)
     if "apply" in wanted:
-        yield {"apply"}, lambda: apply.measure(args.salt, max(3, args.rounds // 5))
+        yield {"apply"}, lambda: apply.measure(args.salt, max(10, args.rounds * 2 // 5))
     if "memory" in wanted:
         yield {"memory"}, lambda: memory.measure(args.salt, max(5, args.rounds // 4))
 
@@ -116,7 +116,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="for people or for programs (%(default)s)")
     parser.add_argument("--rounds", type=rounds, default=100, metavar="N",
-                        help="node creations; a fifth of it for apply, a quarter of it in seconds for memory (%(default)s)")
+                        help="node creations; two fifths of it (10 at least) for apply, a quarter of it in seconds for memory (%(default)s)")
     parser.add_argument("--only", type=row, action="append", metavar="ROW", help=f"{', '.join(ROWS)}, or its number; may be given again")
     parser.add_argument("--salt", default=venvs.SALT_DEMO, metavar="VERSION", help="the Salt release (%(default)s)")
     args = parser.parse_args()
