@@ -95,7 +95,7 @@ int watch_new(struct watch **ret, const struct watch_options *options) {
     watch->relist_due = MSEC_NEVER;
     watch->due = INT64_MIN;
     watch->backoff = BACKOFF_KUBE;
-    watch->well_since = -1;
+    watch->well_since = watch->gone_at = -1;
     watch->stats.last_byte = watch->stats.last_list = watch->stats.last_event = -1;
     *ret = TAKE_PTR(watch);
     return 0;

@@ -55,7 +55,8 @@ struct watch {
 
     struct backoff backoff;
     msec well_since;            /* a confirmed watch, or one after the other; -1: not */
-    unsigned short_closes, gones, cuts;
+    msec gone_at;               /* the last 410; -1: never */
+    unsigned short_closes, cuts;
     bool asked_again;           /* after a 401, with the credentials read again */
     bool troubled, list_failing;
     enum watch_trouble trouble;
@@ -85,7 +86,8 @@ struct failure {
     bool doubt;                 /* of a watch: list before the next one */
     bool restart;               /* of a list: begin again at its first page, at once if it is the first time */
     bool keeps_page;            /* of a list: the same page can be asked for again */
-    bool quick;                 /* the first try after it within a second */
+    bool quick;                 /* if all was well before: the first try after it within a second */
+    bool at_once;               /* within a second, whatever was before; the backoff stays as it is */
     bool quiet;                 /* not worth a word to anybody */
     unsigned *times;            /* since all was well; told from the second time on. NULL: told at once */
     const char *text;

@@ -3,7 +3,7 @@
  * Watch trouble - what follows a request that failed: the same again or a list, after which pause, and what a person is
  * told.
  *
- *   410 in any form                      list                    first within a second, then backoff
+ *   410 in any form                      list                    first in two minutes within a second, then backoff
  *   refused, cut, 502                    same rv                 first within a second, then backoff; new connection
  *   408, 429, 503, 504                   same rv                 backoff, and never before Retry-After
  *   504, resourceVersion too large       list                    the same
@@ -72,7 +72,7 @@ static bool is_first(struct watch *watch, msec now) {
     if (watch->backoff.delay > 0 && now - watch->backoff.last < watch->backoff.calm)
         return false;
     watch->backoff.delay = 0;
-    watch->gones = watch->cuts = 0;
+    watch->cuts = 0;
     return true;
 }
 
@@ -97,18 +97,19 @@ static int after_list(struct watch *watch, msec now, const struct failure *failu
 }
 
 int watch_fail(struct watch *watch, msec now, const struct failure *failure) {
-    msec asked = MIN(failure->retry_after, RETRY_MOST), pause;
+    msec asked = MIN(failure->retry_after, RETRY_MOST), pause, delay;
     bool first = is_first(watch, now);
     int r = 0;
 
     watch->request.dead = true;
     watch->fresh = true;
     watch->stats.failures++;
+    delay = watch->backoff.delay;
     pause = backoff_next(&watch->backoff, now, watch_random(watch));
-    if (first && failure->quick) {
+    if (failure->at_once || (first && failure->quick)) {
         /* All clients of a server that starts again come back at once: not in the same moment. */
         pause = (msec)(watch_random(watch) % SECOND);
-        watch->backoff.delay = watch->backoff.first;
+        watch->backoff.delay = MAX(delay, watch->backoff.first);
     }
     watch->floor = asked > 0 ? now + asked : now;
     watch->due = now + MAX(pause, asked);
@@ -135,10 +136,14 @@ int watch_fail_cut(struct watch *watch, msec now, const char *text) {
     return watch_fail(watch, now, &failure);
 }
 
+/* A 410 is an answer, and what it asks for is a list: an outage before it, and the backoff that this left, are no reason
+ * to wait. One soon after another is: then lists do not help. */
 int watch_fail_gone(struct watch *watch, msec now, unsigned status, const char *text) {
+    bool again = watch->gone_at >= 0 && now - watch->gone_at < watch->backoff.calm;
     const struct failure failure = {.trouble = WATCH_TROUBLE_SERVER, .status = status, .retry_after = -1, .doubt = true,
-                                    .restart = true, .quick = true, .times = &watch->gones, .text = text};
+                                    .restart = true, .at_once = !again, .quiet = !again, .text = text};
 
+    watch->gone_at = now;
     watch->stats.gone++;
     return watch_fail(watch, now, &failure);
 }
