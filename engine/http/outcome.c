@@ -163,6 +163,11 @@ static void by_code(struct http_end *ret, char text[END_TEXT_MAX], struct http_r
     case CURLE_BAD_CONTENT_ENCODING:
         lost(ret, text, request, code);
         break;
+#if LIBCURL_VERSION_NUM >= 0x080600 /* before, it is CURLE_OUT_OF_MEMORY, see outcome_of_curl */
+    case CURLE_TOO_LARGE:
+        say(ret, HTTP_PROTOCOL, text, "a header of %s is too large", request->peer);
+        break;
+#endif
     case CURLE_UNSUPPORTED_PROTOCOL: /* what came begins like no HTTP that we take */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP_RETURNED_ERROR:

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 
 #define IDLE_DEFAULT 60000
-#define RETRY_AFTER_MAX (24 * 3600 * (msec)1000)
+#define RETRY_AFTER_MAX (6 * 3600 * (msec)1000)   /* where newer releases of libcurl stop counting, too */
 
 /* A dead peer that acknowledges nothing is found by the kernel within half a minute to a minute, whether we wait or
  * write. */

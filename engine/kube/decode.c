@@ -47,21 +47,48 @@ static void tokener_freep(struct json_tokener **tokener) {
         json_tokener_free(*tokener);
 }
 
+/* json-c 0.18 (Debian 13) compares signed chars with 0x1f, so that its strict mode refuses every letter beyond ASCII. */
+static bool strict_takes_letters(void) {
+    static const char letter[] = "\"\xc3\xa4\"";
+    static int known = -1;
+
+    if (known < 0) {
+        CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new();
+        CLEANUP(json_putp) json_object *object = NULL;
+
+        if (!tokener)
+            return false;
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        object = json_tokener_parse_ex(tokener, letter, sizeof(letter) - 1);
+        known = object != NULL;
+    }
+    return known;
+}
+
+static bool is_ascii(const char *data, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)data[i] >= 0x80)
+            return false;
+    return true;
+}
+
 static int parse(json_object **ret, const char *data, size_t size) {
     CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    json_object *object;
+    CLEANUP(json_putp) json_object *object = NULL;
 
     if (!tokener)
         return -ENOMEM;
     if (size == 0 || size > INT_MAX || !utf8_is(data, size)) /* json-c's own validation takes overlong forms */
         return -EBADMSG;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    if (strict_takes_letters() || is_ascii(data, size))
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     object = json_tokener_parse_ex(tokener, data, (int)size);
-    if (json_tokener_get_error(tokener) != json_tokener_success) {
-        json_object_put(object);
+    if (json_tokener_get_error(tokener) != json_tokener_success)
         return -EBADMSG;
-    }
-    *ret = object; /* NULL for a JSON null */
+    for (size_t i = json_tokener_get_parse_end(tokener); i < size; i++) /* only strict mode looks behind the value */
+        if (!strchr(" \t\r\n", data[i]) || !data[i])
+            return -EBADMSG;
+    *ret = TAKE_PTR(object); /* NULL for a JSON null */
     return 0;
 }
 

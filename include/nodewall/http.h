@@ -50,7 +50,7 @@ enum http_tls {
 struct http_response {
     unsigned status;                /* never 1xx */
     const char *content_type;       /* as sent; "" if none. Lives until the callback returns */
-    msec retry_after;               /* -1: none. Seconds and dates are understood; at most a day */
+    msec retry_after;               /* -1: none. Seconds and dates are understood; at most 6 hours */
     bool reused;                    /* came over a connection that was there before */
 };
 

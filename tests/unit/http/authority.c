@@ -69,6 +69,10 @@ struct authority *authority_new(const char *directory, const char *file) {
     return authority;
 }
 
+unsigned long authority_hash(const struct authority *authority) {
+    return X509_NAME_hash_ex(X509_get_subject_name(authority->certificate), NULL, NULL, NULL);
+}
+
 struct authority *authority_free(struct authority *authority) {
     if (authority) {
         X509_free(authority->certificate);

@@ -8,3 +8,4 @@ struct authority *authority_free(struct authority *authority);
 /* Writes FILE.crt and FILE.key below the directory. `names`: "DNS:a,IP:127.0.0.1", or NULL for a client's. Days from
  * now. */
 void authority_issue(struct authority *authority, const char *file, const char *names, int from_day, int to_day);
+unsigned long authority_hash(const struct authority *authority);                /* what OpenSSL looks for in a directory */

@@ -194,20 +194,25 @@ static void on_end(struct http_request *request, const struct http_end *end, voi
     answer_end(userdata, end);
 }
 
-struct http_request *ask(struct loop *loop, struct answer *answer, const char *listener, const char *path,
-                         const struct http_options *options) {
+struct http_request *ask_url(struct loop *loop, struct answer *answer, const char *url, const struct http_options *options) {
     static const struct http_callbacks callbacks = {.on_headers = on_headers, .on_data = on_data, .on_end = on_end};
-    static const struct http_options none = {0};
-    bool tls = options && (options->ca.data || options->insecure);
     struct http_request *request = NULL;
-    char url[400];
 
     answer_done(answer);
-    snprintf(url, sizeof(url), "http%s://%s:%u/%s", tls ? "s" : "",
-             options && options->connect_host ? "kube.test" : "127.0.0.1", bed_port(listener), path);
-    assert_int_equal(http_get(&request, loop->http, url, options ? options : &none, &callbacks, answer), 0);
+    assert_int_equal(http_get(&request, loop->http, url, options, &callbacks, answer), 0);
     assert_int_equal(answer->n_headers + answer->n_ends, 0);
     return request;
+}
+
+struct http_request *ask(struct loop *loop, struct answer *answer, const char *listener, const char *path,
+                         const struct http_options *options) {
+    static const struct http_options none = {0};
+    bool tls = options && (options->ca.data || options->insecure);
+    char url[400];
+
+    snprintf(url, sizeof(url), "http%s://%s:%u/%s", tls ? "s" : "",
+             options && options->connect_host ? "kube.test" : "127.0.0.1", bed_port(listener), path);
+    return ask_url(loop, answer, url, options ? options : &none);
 }
 
 void fetch(struct loop *loop, struct answer *answer, const char *listener, const char *path,

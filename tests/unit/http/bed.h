@@ -42,6 +42,7 @@ void answer_done(struct answer *answer);                /* frees, and sets every
 /* A GET of /path at a listener, over TLS if the options have a CA or say insecure. The caller frees the request. */
 struct http_request *ask(struct loop *loop, struct answer *answer, const char *listener, const char *path,
                          const struct http_options *options);
+struct http_request *ask_url(struct loop *loop, struct answer *answer, const char *url, const struct http_options *options);
 /* The same, until it has ended: exactly once, headers before data, a sentence unless it is complete. */
 void fetch(struct loop *loop, struct answer *answer, const char *listener, const char *path,
            const struct http_options *options);

@@ -4,6 +4,11 @@
 
 #include "../unit.h"
 
+#include <curl/curl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 /* A PEM of bed_directory, kept for the life of the program. */
 static struct http_blob pem(const char *file) {
     static char *kept[40];
@@ -176,6 +181,55 @@ static void test_unusable_ca(void **state) {
     loop_close(&loop);
 }
 
+/* The system's directory of CAs becomes, for this process alone, one that has `ca.crt`. False: not allowed here. */
+static bool replace_system_directory(void) {
+    const char *system = curl_version_info(CURLVERSION_NOW)->capath;
+    CLEANUP(cleanup_free) char *directory = NULL, *data = NULL, *bundle = NULL, *path = NULL, *other = NULL;
+    char name[40];
+
+    assert_non_null(system);
+    bed_directory();
+    directory = bed_path("system");
+    assert_int_equal(mkdir(directory, 0700), 0);
+    path = bed_path("ca.crt");
+    assert_int_equal(file_read(&data, NULL, path, 100000), 0);
+    snprintf(name, sizeof(name), "system/%08lx.0", authority_hash(bed_authority()));
+    bed_write(name, data);
+    other = bed_path("stranger.crt");       /* the bundle that must be there, and is no help */
+    assert_int_equal(file_read(&bundle, NULL, other, 100000), 0);
+    bed_write("system/ca-certificates.crt", bundle);
+    if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) < 0)
+        return false;
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) >= 0 && mount(directory, system, NULL, MS_BIND, NULL) >= 0;
+}
+
+/* A CA that is given is the only one: a certificate of one of the hundred others must not do. Last, for what it mounts
+ * stays until the program ends. */
+static void test_only_the_given_ca(void **state) {
+    struct http_options options = {.idle = 5000};
+    struct answer answer = {0};
+    struct http_request *request;
+    struct loop loop;
+    char url[100];
+
+    if (!replace_system_directory()) {
+        print_message("# no mount namespace here: %s\n", strerror(errno));
+        skip();
+    }
+    loop_open(&loop);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/ok", bed_port("good"));
+    request = ask_url(&loop, &answer, url, &options);
+    loop_until(&loop, &answer.ended);
+    assert_int_equal(answer.end.outcome, HTTP_COMPLETE); /* the system has it … */
+    http_request_free(request);
+    options.ca = pem("stranger.crt");
+    fetch(&loop, &answer, "good", "ok", &options);
+    expect(&answer, HTTP_TLS_UNTRUSTED, "does not lead to the CA"); /* … and it does not count */
+    answer_done(&answer);
+    loop_close(&loop);
+}
+
 RUN(cmocka_unit_test(test_trusted), cmocka_unit_test(test_untrusted), cmocka_unit_test(test_other_name),
     cmocka_unit_test(test_times), cmocka_unit_test(test_not_tls), cmocka_unit_test(test_insecure),
-    cmocka_unit_test(test_client_certificate), cmocka_unit_test(test_unusable_ca))
+    cmocka_unit_test(test_client_certificate), cmocka_unit_test(test_unusable_ca),
+    cmocka_unit_test(test_only_the_given_ca))
