@@ -178,19 +178,32 @@ static int read_identity(struct node *node, json_object *metadata) {
     return read_rv(node->rv, metadata);
 }
 
-/* 1: one that somebody can ask for; 0: its type is longer than any. */
-static int read_address(struct node_address *ret, json_object *object) {
-    const char *type = "", *text = "";
-    size_t type_size = 0, text_size = 0;
+/* Borrowed; "" when it is absent. A NUL may be in it. */
+static int find_own_word(json_object *from, const char *key, const char **ret, size_t *ret_size) {
+    json_object *value;
+    enum presence presence = find(from, key, json_type_string, &value);
 
-    if (!json_object_is_type(object, json_type_object) || find_text(object, "type", &type, &type_size) == WRONG ||
-        find_text(object, "address", &text, &text_size) == WRONG)
+    *ret = presence == PRESENT ? json_object_get_string(value) : "";
+    *ret_size = presence == PRESENT ? (size_t)json_object_get_string_len(value) : 0;
+    return presence == WRONG ? -EBADMSG : 0;
+}
+
+/* 1: one that somebody can ask for; 0: its type is none. These texts are the node's own, and no API server checks them: were
+ * a NUL in one reason to refuse the object, one node could keep us from reading any list. It becomes a '?', which no
+ * address has. */
+static int read_address(struct node_address *ret, json_object *object) {
+    const char *type, *text;
+    size_t type_size, text_size;
+
+    if (!json_object_is_type(object, json_type_object) || find_own_word(object, "type", &type, &type_size) < 0 ||
+        find_own_word(object, "address", &text, &text_size) < 0)
         return -EBADMSG;
-    if (type_size >= sizeof(ret->type))
+    if (type_size >= sizeof(ret->type) || memchr(type, 0, type_size))
         return 0;
     memcpy(ret->type, type, type_size + 1);
     text_size = fitting(text, text_size, sizeof(ret->text));
-    memcpy(ret->text, text, text_size);
+    for (size_t i = 0; i < text_size; i++)
+        ret->text[i] = text[i] ? text[i] : '?';
     ret->text[text_size] = '\0';
     return 1;
 }

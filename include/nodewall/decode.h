@@ -4,7 +4,8 @@
  *
  * A node's addresses come out as they were written; what an address is, inventory.h decides. Unknown fields are passed
  * over, fields of the wrong type make the object invalid. Strings longer than anything Kubernetes allows, or with a NUL
- * in them, are refused.
+ * in them, are refused; not so in status.addresses, where a node writes whatever it likes: nothing there that a typed API
+ * server lets through makes the object invalid.
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 
 struct node_address {
     char type[64];              /* "InternalIP", …; a type that is longer is passed over, for no one can ask for it */
-    char text[256];             /* as written; may be empty; a longer text is cut and is no address then */
+    char text[256];             /* as written, a NUL as '?'; may be empty; a longer text is cut and is no address then */
 };
 
 struct node {

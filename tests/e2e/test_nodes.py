@@ -120,8 +120,10 @@ def test_heartbeats_say_nothing(world):
 
 
 def test_addresses_that_are_none(world):
-    """What a node says is not trusted: loopback, link-local and unspecified addresses never reach a firewall."""
-    world.cluster.create_node("liar", [("InternalIP", "127.0.0.1"), ("InternalIP", "169.254.1.1"), ("InternalIP", "0.0.0.0"), ("InternalIP", "203.0.113.9")])
+    """What a node says is not trusted: loopback, link-local and unspecified addresses never reach a firewall, and a NUL, which the
+    API server takes, keeps nobody from being let in."""
+    world.cluster.create_node("liar", [("InternalIP", "127.0.0.1"), ("InternalIP", "169.254.1.1"), ("InternalIP", "0.0.0.0"),
+                                       ("InternalIP", "203.0.113.8\0x"), ("Inter\0nalIP", "203.0.113.7"), ("InternalIP", "203.0.113.9")])
     world.nodes.add_address("203.0.113.9")
     world.prober.add("203.0.113.9")
     world.let_in("203.0.113.9", since=0.0)

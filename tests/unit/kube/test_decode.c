@@ -57,6 +57,18 @@ static void what_may_be_absent(void **state) {
     assert_string_equal(no_rv->rv, "");
 }
 
+/* kube-apiserver 1.34 takes this of a node's status. Refusing the object would let one node keep us from every list. */
+static void a_nul_is_the_nodes_own_trouble(void **state) {
+    CLEANUP(node_freep) struct node *node =
+        node_of("{" META ",\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\\u0000x\"},"
+                "{\"type\":\"Internal\\u0000\",\"address\":\"10.0.0.2\"},"
+                "{\"type\":\"InternalIP\",\"address\":\"10.0.0.3\"}]}}");
+
+    assert_int_equal(node->n_addresses, 2);
+    assert_string_equal(node->addresses[0].text, "10.0.0.1?x");
+    assert_string_equal(node->addresses[1].text, "10.0.0.3");
+}
+
 static void leaving(void **state) {
     CLEANUP(node_freep) struct node *node =
         node_of("{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"}}");
@@ -98,7 +110,6 @@ static void what_is_no_node_is_refused(void **state) {
         "{" META ",\"status\":{\"addresses\":[7]}}",
         "{" META ",\"status\":{\"addresses\":[{\"type\":1}]}}",
         "{" META ",\"status\":{\"addresses\":[{\"address\":1}]}}",
-        "{" META ",\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\\u0000\"}]}}",
         "{\"metadata\":{\"name\":\"a\",\"uid\":\"b\xff\"}}",
         "{" META ",\"x\":\"\xc1\x95\"}", /* overlong: json-c alone would take it */
         "{" META ",\"x\":\"\xc3\x28\"}",
@@ -324,7 +335,8 @@ static void names_of_broken_nodes(void **state) {
 
 RUN(cmocka_unit_test(a_node_as_the_api_server_writes_it), cmocka_unit_test(what_may_be_absent),
     cmocka_unit_test(leaving), cmocka_unit_test(what_is_no_node_is_refused), cmocka_unit_test(bounds_of_strings),
-    cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(addresses_of_odd_size), cmocka_unit_test(lines_of_a_watch),
+    cmocka_unit_test(a_nul_is_the_nodes_own_trouble), cmocka_unit_test(nesting_is_bounded),
+    cmocka_unit_test(addresses_of_odd_size), cmocka_unit_test(lines_of_a_watch),
     cmocka_unit_test(bookmark_and_error), cmocka_unit_test(lines_that_are_none), cmocka_unit_test(statuses),
     cmocka_unit_test(messages_are_for_people), cmocka_unit_test(members_of_a_list),
     cmocka_unit_test(a_continue_token_has_a_bound), cmocka_unit_test(names_of_broken_nodes))
