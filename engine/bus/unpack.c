@@ -3,7 +3,9 @@
  * Unpack - the incoming half: whatever stands on the bus, to JSON that can be looked at.
  *
  * Keeps: the stack is bounded by PACK_DEPTH; memory is bounded by what the bytes hold, never by what they claim, and by
- * OBJECTS_MAX, for a byte of msgpack can be hundreds of JSON's. Two keys never become one by what C makes of a NUL.
+ * OBJECTS_MAX, for a byte of msgpack can be hundreds of JSON's. A key that is a map costs as much as its text is long: in
+ * a key within a key each quote is escaped again, and sixty times that is more than all memory. Two keys never become one
+ * by what C makes of a NUL.
  * Does not: know tags, events or Salt's frames (see stream.c).
  */
 #include "nodewall/pack.h"
@@ -157,6 +159,20 @@ static int read_array(struct reader *reader, uint32_t count, unsigned depth, jso
     return 0;
 }
 
+static int key_of(struct reader *reader, json_object *value, char **ret) {
+    size_t size;
+    const char *text = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN, &size);
+    int r;
+
+    if (!text)
+        return -ENOMEM;
+    r = spend(reader, size);
+    if (r < 0)
+        return r;
+    *ret = strdup(text);
+    return *ret ? 0 : -ENOMEM;
+}
+
 static int read_key(struct reader *reader, unsigned depth, char **ret) {
     json_object *value = NULL;
     struct token token;
@@ -172,11 +188,8 @@ static int read_key(struct reader *reader, unsigned depth, char **ret) {
         return r < 0 ? r : text_of(ret, &size, data, token.count, true);
     }
     r = read_value(reader, depth, &value);
-    if (r == 0) {
-        *ret = strdup(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
-        if (!*ret)
-            r = -ENOMEM;
-    }
+    if (r == 0)
+        r = key_of(reader, value, ret);
     json_object_put(value);
     return r;
 }

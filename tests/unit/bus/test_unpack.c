@@ -35,6 +35,23 @@ static void values(void **state) {
     ASSERT_JSON("\xdc\x00\x01\xdd\x00\x00\x00\x01\xde\x00\x01\xa1k\xdf\x00\x00\x00\x00", "[[{\"k\":{}}]]");
 }
 
+/* {{{…: 0}: 0}: 0}, a few bytes a level: as JSON each level's quotes are escaped again, twice as many every time. */
+static void keys_in_keys_do_not_explode(void **state) {
+    uint8_t data[256];
+    size_t n = 0;
+    json_object *value = NULL;
+
+    for (unsigned level = 0; level < 60; level++)
+        data[n++] = 0x81;
+    data[n++] = 0xa1;
+    data[n++] = '"';
+    for (unsigned level = 0; level < 60; level++)
+        data[n++] = 0;
+    assert_int_equal(unpack(&value, data, n), -E2BIG);
+    assert_null(value);
+    ASSERT_JSON("\x81\x81\xa1k\x01\x02", "{\"{\\\"k\\\":1}\":2}");
+}
+
 static void what_json_lacks(void **state) {
     ASSERT_JSON("\xa3"
                 "a\xff"
@@ -209,5 +226,6 @@ static void skip_refuses(void **state) {
 }
 
 RUN(cmocka_unit_test(values), cmocka_unit_test(what_json_lacks), cmocka_unit_test(keys_keep_apart),
+    cmocka_unit_test(keys_in_keys_do_not_explode),
     cmocka_unit_test(broken), cmocka_unit_test(too_deep), cmocka_unit_test(too_many), cmocka_unit_test(split),
     cmocka_unit_test(skip_in_pieces), cmocka_unit_test(skip_refuses))
