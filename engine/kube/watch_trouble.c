@@ -203,7 +203,10 @@ int watch_fail_refused(struct watch *watch, msec now, unsigned status, const str
         return 0;
     }
     if (!text || !text[0]) {
-        snprintf(number, sizeof(number), "the API server answers %u", status);
+        if (status)
+            snprintf(number, sizeof(number), "the API server answers %u", status);
+        else
+            snprintf(number, sizeof(number), "the API server ends the watch");
         text = number;
     }
     if (said && said->message[0])

@@ -29,47 +29,10 @@ import time
 import urllib.parse
 
 from .fake_node import Conflict, Expired, Nodes, build_node, typed
+from .misbehave import KINDS, LIKE_FOREVER, Misbehaviour, status_object
 
 GZIP_FROM = 128 * 1024      # kube-apiserver compresses what is larger, and no watch
 BOOKMARK_EVERY = 60.0       # seconds, as kube-apiserver; and 2 s before the watch's deadline
-LIKE_FOREVER = 3600.0       # a watch without timeoutSeconds
-
-
-def status(code, reason="", message="", retry_after=None, body=None):
-    """Fault: answer with this HTTP status, and a Status object unless `body` (text/plain) is given."""
-    return {"kind": "status", "code": code, "reason": reason, "message": message, "retry_after": retry_after, "body": body}
-
-
-def html(text="<html><body>Please log in</body></html>"):
-    """Fault: 200 and a web page, as a captive proxy or a load balancer gives."""
-    return {"kind": "html", "text": text}
-
-
-def cut(after=100):
-    """Fault: a right answer, whose connection ends after so many bytes of its body."""
-    return {"kind": "cut", "after": after}
-
-
-def stall(seconds=3600.0):
-    """Fault: headers of a 200, then nothing, and the connection stays open."""
-    return {"kind": "stall", "seconds": seconds}
-
-
-def close():
-    """Fault: the connection ends without an answer."""
-    return {"kind": "close"}
-
-
-def gone():
-    """Fault: 410; for a list as the HTTP status, for a watch as an ERROR event within a 200."""
-    return {"kind": "gone"}
-
-
-def status_object(code, reason, message, retry_after=None):
-    body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code}
-    if retry_after is not None:
-        body["details"] = {"retryAfterSeconds": retry_after}
-    return body
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -109,7 +72,7 @@ class Server(http.server.ThreadingHTTPServer):
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(Misbehaviour, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "fake-kube"
 
@@ -117,7 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     # --- answers ---
-    def answer(self, code, body, headers=(), limit=None):
+    def answer(self, code, body, headers=(), limit=None, reset=False):
         raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode() + b"\n"
         headers = dict(headers)
         headers.setdefault("Content-Type", "application/json")
@@ -129,17 +92,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw if limit is None else raw[:limit])
         if limit is not None:
-            self.drop()
+            self.break_off("reset" if reset else "fin")
+
+    def gone_already(self):
+        with self.server.guard:
+            self.server.open.discard(self.connection)
 
     def refuse(self, code, reason, message, retry_after=None):
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         self.answer(code, status_object(code, reason, message, retry_after), headers)
-
-    def drop(self):
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.wfile.flush()
-            socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
 
     # --- requests ---
     def do_GET(self):
@@ -181,43 +142,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             watch = query.get("watch") in ("1", "true")
             verb = "watch" if watch else "list"
             kube.count(verb)
+            kube.requests.append((time.monotonic(), verb, self.path))
             fault = kube.next_fault(verb)
             if fault and self.misbehave(fault, watch):
                 return None
             return self.watch(query) if watch else self.list(query, fault)
         return self.object(method, parts[3] if len(parts) > 3 else None, body)
-
-    def misbehave(self, fault, watch):
-        """Carries a fault out. False if the right answer is to follow (`cut` needs one to cut)."""
-        kind = fault["kind"]
-        if kind == "status":
-            headers = {} if fault.get("retry_after") is None else {"Retry-After": str(fault["retry_after"])}
-            if fault.get("body") is not None:
-                self.answer(fault["code"], fault["body"].encode(), {**headers, "Content-Type": "text/plain"})
-            else:
-                self.answer(fault["code"], status_object(fault["code"], fault.get("reason", ""), fault.get("message", ""),
-                                                         fault.get("retry_after")), headers)
-        elif kind == "html":
-            self.answer(200, fault.get("text", "").encode(), {"Content-Type": "text/html"})
-        elif kind == "stall":
-            self.begin_stream()
-            self.server.kube.stopping.wait(fault.get("seconds", LIKE_FOREVER))
-            self.drop()
-        elif kind == "close":
-            self.drop()
-        elif kind == "gone" and watch:
-            self.begin_stream()
-            self.expired_event("too old resource version: 1 (2)")
-            self.end_stream()
-        elif kind == "gone":
-            self.refuse(410, "Expired", "The resourceVersion for the provided list is too old.")
-        elif kind == "cut" and watch:
-            self.begin_stream()
-            self.wfile.write(b"1000\r\n" + b'{"type":"ADDED","object":{"kind":"Node"'[:fault["after"]])
-            self.drop()
-        else:
-            return False
-        return True
 
     def list(self, query, fault):
         nodes_of, selector = self.server.kube.nodes_store, query.get("labelSelector")
@@ -238,7 +168,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             meta["continue"] = base64.urlsafe_b64encode(json.dumps({"rv": rv, "start": start + limit}).encode()).decode()
             meta["remainingItemCount"] = len(nodes) - start - limit
         items = [{key: value for key, value in node.items() if key not in ("kind", "apiVersion")} for node in nodes[start:start + limit]]
-        return self.answer(200, {"kind": "NodeList", "apiVersion": "v1", "metadata": meta, "items": items}, limit=fault and fault["after"])
+        return self.answer(200, {"kind": "NodeList", "apiVersion": "v1", "metadata": meta, "items": items},
+                           limit=fault and fault["after"], reset=bool(fault and fault.get("reset")))
 
     # --- watches ---
     def begin_stream(self):
@@ -257,7 +188,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def event(self, kind, thing):
-        self.chunk(json.dumps({"type": kind, "object": thing}, separators=(",", ":")).encode() + b"\n")
+        raw = json.dumps({"type": kind, "object": thing}, separators=(",", ":")).encode() + b"\n"
+        wound = self.server.kube.next_wound() if kind in ("ADDED", "MODIFIED", "DELETED") else None
+        if wound:
+            self.wfile.write(b"%x\r\n%s" % (len(raw), raw[:wound[1]]))
+            self.break_off(wound[0])
+            raise ConnectionAbortedError
+        for start in range(0, len(raw), self.server.kube.piece or len(raw)):
+            self.chunk(raw[start:start + (self.server.kube.piece or len(raw))])
 
     def expired_event(self, message):
         self.event("ERROR", status_object(410, "Expired", message))
@@ -295,7 +233,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with store.changed:
                 if store.rv <= rv or kube.mute:
                     store.changed.wait(max(0.0, min(end, next_mark if bookmarks else end, at + 1.0) - at))
-        self.end_stream()
+        self.break_off("complete" if generation == kube.watch_generation else kube.watch_ending)
 
     # --- single nodes ---
     def object(self, method, name, body):
@@ -345,7 +283,9 @@ class FakeKube:
         self.faults, self.guard = [], threading.Lock()
         self.counts = {}
         self.mute = False               # True: open watches hear nothing more, and stay open: a dead peer
-        self.watch_generation = 0
+        self.watch_generation, self.watch_ending = 0, "complete"
+        self.wounds, self.piece = [], None      # piece: bytes of a chunk; None: a line is one
+        self.requests = []              # (time.monotonic(), verb, path with its query) of each
         self.stopping = threading.Event()
         self.server = None
 
@@ -422,7 +362,7 @@ class FakeKube:
     # --- the faults ---
     def fail(self, verb, fault, times=1):
         """The next `times` requests of `verb` (list, watch, any) get this fault."""
-        if verb not in ("list", "watch", "any") or fault.get("kind") not in ("status", "html", "cut", "stall", "close", "gone"):
+        if verb not in ("list", "watch", "any") or fault.get("kind") not in KINDS:
             raise ValueError(f"no such fault: {verb} {fault}")
         with self.guard:
             self.faults.extend((verb, fault) for _ in range(times))
@@ -435,11 +375,26 @@ class FakeKube:
                     return fault
         return None
 
-    def end_watches(self):
-        """Ends every open watch in good order, as a server does whose time is over."""
+    def end_watches(self, ending="complete"):
+        """Ends every open watch: in good order, as a server does whose time is over, or by fin or reset without one."""
+        self.watch_ending = ending
         self.watch_generation += 1
         with self.nodes_store.changed:
             self.nodes_store.changed.notify_all()
+
+    def wound(self, ending="fin", after=40):
+        """The next event of a watch is sent so far and no further: fin or reset. It stays in the history."""
+        with self.guard:
+            self.wounds.append((ending, after))
+
+    def next_wound(self):
+        with self.guard:
+            return self.wounds.pop(0) if self.wounds else None
+
+    def asked(self, verb=None, since=0.0):
+        """The requests after this moment: [(when, verb, path with its query)]."""
+        with self.guard:
+            return [one for one in self.requests if one[0] >= since and verb in (None, one[1])]
 
     def cut_connections(self):
         self.server.cut_all()

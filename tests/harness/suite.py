@@ -2,7 +2,7 @@
 """`./dev test`: runs the layers and adds up what they say.
 
     meson layers   unit replay check fuzz model    `meson test` in build/debug (sanitizers), TAP: every subtest counts
-    pytest layers  harness salt e2e                in the harness's environment, with the engine of build/release
+    pytest layers  faults harness salt e2e         in the harness's environment, with the engine of build/release
 
 Invariants: the last line is `N passed, N failed, N skipped` over everything; a layer that crashes, doesn't build or loses a test
 counts as failed; a run in which nothing passed fails; a skip is counted and its reason shown. What is slow to make (servers, Salt)
@@ -26,7 +26,7 @@ ROOT = TESTS.parent
 PACKAGES = str(TESTS)                                             # where `import harness` finds us
 DEBUG = ROOT / "build" / "debug"
 MESON_LAYERS = ("check", "unit", "replay", "fuzz", "model")       # what is quick to say no comes first
-PYTEST_LAYERS = ("harness", "salt", "e2e")
+PYTEST_LAYERS = ("faults", "harness", "salt", "e2e")
 SANITIZERS = {"ASAN_OPTIONS": "strict_string_checks=1:detect_stack_use_after_return=1:print_summary=1",
               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 _OK = re.compile(r"(not )?ok\b[ \t]*\d*[ \t]*(?:- )?(.*?)(?:\s#\s*(SKIP|TODO)\b(.*))?$", re.I)
@@ -252,7 +252,7 @@ def build(kind):
 
 def all_steps(tally, native, scripted, background):
     if scripted:
-        background.start("e2e" in dict(scripted))
+        background.start({"e2e", "faults"} & set(dict(scripted)))
     if native:
         attempt(tally, "build", lambda _: build("debug"))
         for layer, step in [] if tally.count("failed") else native:

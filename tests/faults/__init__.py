@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine against servers and networks that misbehave; see ../FAULTS.md."""
