@@ -54,9 +54,12 @@ def _minion(config):
 
 
 def call(minion, fun, arg, kwarg, patch=None):
-    """A function of an execution module, as a job runs it: its value, the retcode, what it logged. `patch`: its module's constants."""
+    """A function of an execution module, as a job runs it: its value, the retcode, what it logged. `patch`: its package's constants."""
     loaded = _minion(minion)
-    vars(sys.modules[loaded.modules[fun].func.__module__]).update(patch or {})
+    package = loaded.modules[fun].func.__module__
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(package + "."):
+            vars(module).update({key: value for key, value in (patch or {}).items() if key in vars(module)})
     loaded.context.pop("retcode", None)
     del SAID[:]
     value = loaded.modules[fun](*arg, **kwarg)

@@ -9,8 +9,8 @@ that started long ago takes nothing back that came meanwhile.
 Invariants: the firewall changes in one nft transaction or not at all; whatever goes wrong, what is applied stays; every
 outcome is a value with one sentence, never a traceback.
 
-The parts: sets (addresses, digests, order), rules (pillar), kernel (nft), cache (disk, lock), protocol (which set), and
-converge (all of them together).
+The parts: sets (addresses, digests, order), rules (pillar), kernel (nft), cache (disk, lock), protocol (which set), master
+(what is asked of it), converge (all of them together), and report (what is here, and why).
 """
 
 import contextlib
@@ -21,8 +21,6 @@ import sys
 import time
 import types
 
-import salt.fileclient
-import salt.pillar
 from salt.exceptions import CommandExecutionError
 
 if __name__ not in sys.modules:
@@ -32,7 +30,7 @@ if __name__ not in sys.modules:
     sys.modules[__name__].__path__ = __path__
 
 # pylint: disable=wrong-import-position
-from . import cache, converge, kernel, rules, sets
+from . import cache, converge, kernel, master, report, rules, sets
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +40,6 @@ __func_alias__ = {"apply_": "apply"}
 # Not below the engine's /var/lib/nodewall, which is the master's user's: here only root may write.
 DEFAULT_DIR = "/var/lib/nodewall-minion"
 LOCK_WAIT = 15
-# The lock is held meanwhile; a master that doesn't answer within this is away, and what is applied stays.
-MASTER_TIMEOUT = 5
-MASTER_TRIES = 2
-FETCH_TRIES = 3
 SPLAY_MAX = 300
 
 
@@ -76,52 +70,6 @@ def _locked(test=False):
     cache.prepare(folder)
     with cache.lock(folder, LOCK_WAIT):
         yield folder
-
-
-def _impatient(**more):
-    """Options with which a master that is away is an error soon. Salt would sign in for ever unless it is detecting."""
-    return dict(__opts__, detect_mode=True, auth_timeout=MASTER_TIMEOUT, auth_tries=1, **more)
-
-
-def _fetcher(announced=None):
-    """_fetch for one run: once the master was away, it isn't asked again, for the lock is held meanwhile."""
-    away = []
-
-    def fetch(cluster):
-        try:
-            return away[0] if away else _fetch(cluster, announced)
-        except _Away as error:
-            away.append(str(error))
-            return away[0]
-
-    return fetch
-
-
-def _fetch(cluster, announced=None):
-    """(Version, members) of the set that the master publishes, or a sentence why not; _Away. Called with the lock held."""
-    problem = "the master can't be reached"
-    opts = _impatient(request_channel_timeout=MASTER_TIMEOUT, request_channel_tries=MASTER_TRIES)
-    for attempt in range(FETCH_TRIES):
-        if attempt:
-            time.sleep(0.1 * attempt)
-        try:
-            with salt.fileclient.get_file_client(opts) as client:
-                path = client.cache_file("salt://nodewall/{}.json".format(cluster), saltenv="base")
-            if not path:
-                return "cluster {}: the master has no set of it".format(cluster)
-            with open(path, "rb") as stream:
-                found = sets.parse(stream.read(cache.FILE_MAX), cluster)
-        except (sets.Invalid, OSError) as error:
-            # A file that is replaced while it is transferred looks broken once, not three times.
-            problem = "cluster {}: the master's set was refused: {}".format(cluster, error)
-            continue
-        except Exception as error:  # pylint: disable=broad-except
-            log.debug("nodewall: fetching %s", cluster, exc_info=True)
-            raise _Away("the master can't be reached, what is applied stays: {}".format(error)) from None
-        behind = announced and found[0].epoch == announced.epoch and found[0].generation < announced.generation
-        if not behind or attempt == FETCH_TRIES - 1:
-            return found
-    return problem
 
 
 def update(cluster, have=None, deltas=None, splay=0, accept=False):
@@ -159,7 +107,7 @@ def update(cluster, have=None, deltas=None, splay=0, accept=False):
             time.sleep(random.uniform(0, splay))
             with _locked() as folder:
                 done = None if accept else converge.quick(folder, cluster, header, chain)
-                done = done or converge.fetched(folder, cluster, _fetcher(header), accept)
+                done = done or converge.fetched(folder, cluster, master.fetcher(__opts__, header), accept)
     except cache.Locked as error:
         return _said({"result": "locked", "cluster": cluster, "comment": str(error)})
     except _failures() as error:
@@ -187,9 +135,9 @@ def apply_(test=False, accept=False, pillar=None):
         config, warnings, refused = _rules(pillar)
         with _locked(test) as folder:
             if config:
-                done = converge.whole(folder, config, _fetcher(), test=test, accept=accept)
+                done = converge.whole(folder, config, master.fetcher(__opts__), test=test, accept=accept)
             else:
-                done = converge.repaired(folder, _fetcher(), test)
+                done = converge.repaired(folder, master.fetcher(__opts__), test)
         done["warnings"] = warnings + done["warnings"]
         if refused:
             done.update(result="failed", comment="; ".join([refused] + ([done["comment"]] if done["comment"] else [])))
@@ -200,18 +148,14 @@ def apply_(test=False, accept=False, pillar=None):
     return _said(done)
 
 
-class _Away(Exception):
-    """The master couldn't be asked."""
-
-
 def _rules(pillar):
     """
     (the rules, or None if there are none to be taken; warnings; why they were refused, or None). Without rules the
     ones that are applied go on, with new addresses and repaired: somebody's typo mustn't stop either.
     """
     try:
-        ours = rules.plain(_fresh_pillar() if pillar is None else pillar)
-    except _Away as error:
+        ours = rules.plain(master.pillar(__opts__, __grains__) if pillar is None else pillar)
+    except master.Away as error:
         return None, [str(error)], None
     except sets.Invalid as error:
         return None, [], "{}; the rules that are applied stay".format(error)
@@ -234,25 +178,6 @@ def _rules(pillar):
 
 def _sentences(value):
     return [str(item) for item in value] if isinstance(value, list) else [str(value)] if value else []
-
-
-def _fresh_pillar():
-    """
-    The key ``nodewall`` of pillar compiled now. The one in the minion's memory may be older than what a state run
-    applied an hour ago, and a schedule that used it would take rules back.
-    """
-    try:
-        opts = _impatient(request_channel_tries=1)
-        source = salt.pillar.get_pillar(opts, dict(__grains__), __opts__["id"], pillarenv=__opts__.get("pillarenv"))
-        found = source.compile_pillar()
-    except Exception as error:  # pylint: disable=broad-except
-        log.debug("nodewall: pillar", exc_info=True)
-        raise _Away("no pillar from the master, the rules that are applied stay: {}".format(error)) from None
-    if not isinstance(found, dict):
-        raise _Away("no pillar from the master, the rules that are applied stay")
-    if found.get("_errors"):
-        raise sets.Invalid("the pillar has errors, its rules may be incomplete: {}".format(rules.plain(found["_errors"])))
-    return found.get("nodewall") or {}
 
 
 def restore():
@@ -296,21 +221,49 @@ def clean(test=False):
     return {"result": "applied" if removed else "have", "comment": "", "changes": {"removed": removed} if removed else {}}
 
 
+def _reported(make):
+    """What ``make(folder)`` finds; it changes nothing."""
+    try:
+        with _locked(test=True) as folder:
+            return make(folder)
+    except cache.Locked as error:
+        return _said({"result": "locked", "comment": str(error)})
+    except _failures() as error:
+        return _failed({}, str(error))
+
+
 def status():
     """
-    What is applied here: rules, versions, ages, and whether somebody else changed the table.
+    What is applied here: rules, and for each cluster its version, digest, age in seconds, and whether somebody changed it.
 
     .. code-block:: bash
 
         salt '*' nodewall.status
     """
-    try:
-        with _locked(test=True) as folder:
-            return converge.status(folder)
-    except cache.Locked as error:
-        return _said({"result": "locked", "comment": str(error)})
-    except _failures() as error:
-        return _failed({}, str(error))
+    return _reported(report.status)
+
+
+def explain(address):
+    """
+    Which rules let an address in, for which node of which cluster, and since when its address is known here.
+
+    .. code-block:: bash
+
+        salt '*' nodewall.explain 203.0.113.7
+    """
+    return _reported(lambda folder: report.explain(folder, str(address)))
+
+
+def diff():
+    """
+    What ``nodewall.apply`` would add and remove now, for each rule and node, with fresh pillar and sets. Changes nothing.
+
+    .. code-block:: bash
+
+        salt 'db*' nodewall.diff
+    """
+    done = apply_(test=True)
+    return done if done["result"] in ("failed", "locked") else done["changes"]
 
 
 def addresses(source):
@@ -327,7 +280,7 @@ def addresses(source):
             return [sets.text(sets.record(source))]
         if not sets.is_cluster(name):
             raise sets.Invalid("{!r} can't be a cluster's name".format(name))
-        found = _fetcher()(name)
+        found = master.fetcher(__opts__)(name)
         if isinstance(found, str):
             kept = cache.load(_folder(), name)
             if kept is None:

@@ -175,8 +175,9 @@ def _replay(folder, cluster, kept):
             for line in stream:
                 with contextlib.suppress(ValueError):
                     source = json.loads(line)
-                    chain.append(sets.delta(source))
-                    as_of[chain[-1].generation] = str(source.get("as_of", ""))
+                    item, when = sets.delta(source), str(source.get("as_of", ""))
+                    chain.append(item._replace(added=sets.dated(item.added, when)))
+                    as_of[item.generation] = when
     except (OSError, ValueError):
         pass
     # Each step is checked by its digest at the end only; if that is wrong, the whole set alone is right.

@@ -12,11 +12,9 @@ costs the boot cache and a warning, never a change.
 import hashlib
 import logging
 
-from . import cache, kernel, protocol, rules, sets
+from . import cache, kernel, protocol, report, rules, sets
 
 log = logging.getLogger(__name__)
-
-SHOWN_MAX = 50
 
 
 def _answer(result, cluster, version, comment="", count=None):
@@ -33,18 +31,7 @@ def _answer(result, cluster, version, comment="", count=None):
 
 def _config(folder):
     """The rules that were accepted last, or None."""
-    saved = cache.load_rules(folder)
-    try:
-        return rules.read(saved["config"]) if saved else None
-    except (sets.Invalid, KeyError, AttributeError):
-        return None
-
-
-def _effective(saved):
-    try:
-        return rules.read({"mode": "guard", "rules": saved["effective"]})["rules"]
-    except (sets.Invalid, KeyError, AttributeError, TypeError):
-        return {}
+    return rules.kept(cache.load_rules(folder))
 
 
 def quick(folder, cluster, header, chain):
@@ -66,7 +53,7 @@ def quick(folder, cluster, header, chain):
         return None
     _keep(lambda: cache.append(folder, cluster, steps, header.as_of) or _compact(folder, cluster))
     try:
-        kernel.run(kernel.change(cluster, held, header, added, removed))
+        kernel.run(kernel.change(cluster, held, header, sets.dated(added, header.as_of), removed))
     except kernel.Failed as error:
         log.info("nodewall: %s: the deltas don't fit (%s); fetching the set", cluster, error)
         return None
@@ -119,7 +106,7 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
     """
     table, saved = kernel.read(), cache.load_rules(folder) or {}
     fetch = rebuilding if rebuilding and table is None else fetch
-    previous = _effective(saved)
+    previous = rules.effective(saved)
     names = _concerned(config, previous) if config else set(table.markers if table else ())
     plans, kept = {}, {}
     for name in sorted(names):
@@ -128,14 +115,15 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         in_kernel = table.members.get(name) if table else None
         plans[name] = protocol.plan(marker, in_kernel, kept[name], fetch(name), accept)
     target = _target(config, plans, previous, saved.get("guarded") or [])
-    script, changes, rebuilt = _script(target, plans, table, saved)
+    deltas = _deltas(plans, table)
+    changes = _changes(target, plans, table, saved, deltas, None if test else report.SHOWN_MAX)
+    script, rebuilt = _script(target, plans, table, saved, deltas)
     done = {
         "result": "applied" if script else "have",
-        "comment": _comment(changes) or ("only the version moved, no address did" if script else ""),
+        "comment": report.comment(changes) or ("only the version moved, no address did" if script else ""),
         "changes": changes,
         "clusters": {name: _public(plan) for name, plan in plans.items() if plan.version},
-        "warnings": ["cluster {}: {}".format(name, p.comment) if p.result == "conflict" else p.comment
-                     for name, p in plans.items() if p.comment],
+        "warnings": [_warning(name, plan) for name, plan in plans.items() if plan.comment],
         "plans": plans,
         "changed": bool(script),
     }
@@ -145,6 +133,12 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
     _incomplete(done, target, plans)
     return done
+
+
+def _warning(name, plan):
+    if plan.result == "conflict" or plan.version is None:
+        return "cluster {}: {}".format(name, plan.comment) if plan.result == "conflict" else plan.comment
+    return "{}; the set that is applied stays, it is {}".format(plan.comment, report.spoken(report.age(plan.version.as_of)))
 
 
 def _concerned(config, previous):
@@ -205,80 +199,74 @@ def _target(config, plans, previous, guarded):
     }
 
 
-def _script(target, plans, table, saved):
-    """(the transaction, or "" if there is nothing to do; what it changes, for people; whether it makes the table anew)"""
-    changes, parts = {}, []
-    intact = table is not None and not table.strange
-    if target["print"] is not None:
-        intact = intact and saved.get("print") == target["print"] and saved.get("shape") == table.shape
-        _rule_changes(changes, saved, target, table)
+def _deltas(plans, table):
+    """{cluster: (added, removed)} as members with their labels; what the kernel has, and what it shall have."""
+    found = {}
     for name, plan in sorted(plans.items()):
-        have = set(table.members.get(name, {})) if table else set()
+        have = table.members.get(name, {}) if table else {}
         members = protocol.expected(plan)
         wanted = kernel.installed(members)
-        added = {rec: members[rec] for rec in wanted - have}
-        removed = have - wanted
-        marker = table.markers.get(name) if table else None
-        moved = plan.version is not None and (marker is None or plan.version[:2] != marker[:2])
-        if added or removed:
-            labels = table.members.get(name, {}) if table else {}
-            changes.setdefault("clusters", {})[name] = _shown(added, {rec: labels.get(rec, "") for rec in removed})
-            if marker and not moved and plan.result in ("have", "kept"):
-                changes["drift"] = "members of {} were changed by somebody else".format(name)
-        if intact and marker is None and plan.result in ("have", "kept") and plan.version is not None:
-            changes["drift"] = "the version of {} was taken away by somebody else".format(name)
-        if intact and plan.version is not None and (added or removed or moved):
-            parts.append(kernel.change(name, marker, plan.version, added, removed))
-    if table:
-        for name in sorted(set(table.members) - set(plans)):
-            changes.setdefault("clusters", {})[name] = _shown({}, table.members[name])
-    if intact:
-        return "".join(parts), changes, False
-    if target["print"] is None:
-        raise kernel.Failed("the table isn't whole, and the rules that made it are not known; run nodewall.apply")
-    return _anew(target, plans), changes, True
-
-
-def _rule_changes(changes, saved, target, table):
-    before, after = saved.get("effective") or {}, target["effective"]
-    if table is None:
-        if before:
-            changes["drift"] = "the table was gone"
-        before = {}
-    elif table.strange or saved.get("print") == target["print"] and saved.get("shape") != table.shape:
-        changes["drift"] = "the table was changed by somebody else"
-    found = {
-        "added": sorted(set(after) - set(before)),
-        "removed": sorted(set(before) - set(after)),
-        "changed": sorted(name for name in set(before) & set(after) if before[name] != after[name]),
-    }
-    if any(found.values()):
-        changes["rules"] = {key: value for key, value in found.items() if value}
-
-
-def _shown(added, removed):
-    found = {}
-    for key, members in (("added", added), ("removed", removed)):
-        if members:
-            found[key] = dict(sets.pairs(members)[:SHOWN_MAX])
-            if len(members) > SHOWN_MAX:
-                found[key]["..."] = "{} in all".format(len(members))
+        added = {rec: members[rec] for rec in wanted if rec not in have}
+        found[name] = (added, {rec: label for rec, label in have.items() if rec not in wanted})
     return found
 
 
-def _comment(changes):
-    if not changes:
-        return ""
-    parts = ["drift: " + changes["drift"]] if "drift" in changes else []
-    for key, names in sorted(changes.get("rules", {}).items()):
-        parts.append("rules {}: {}".format(key, ", ".join(names)))
-    for name, found in sorted(changes.get("clusters", {}).items()):
-        parts.append("{}: {}".format(name, ", ".join("{} {}".format(_count(found[key]), key) for key in sorted(found))))
-    return "; ".join(parts)
+def _script(target, plans, table, saved, deltas):
+    """(the transaction, or "" if there is nothing to do; whether it makes the table anew)"""
+    if not _intact(target, table, saved):
+        if target["print"] is None:
+            raise kernel.Failed("the table isn't whole, and the rules that made it are not known; run nodewall.apply")
+        return _anew(target, plans), True
+    parts = []
+    for name, plan in sorted(plans.items()):
+        marker = table.markers.get(name)
+        if plan.version is not None and (any(deltas[name]) or _moved(plan, marker)):
+            renamed = _renamed(name, protocol.expected(plan), table.members.get(name, {}))
+            added, removed = deltas[name]
+            parts.append(kernel.change(name, marker, plan.version, {**added, **renamed}, list(removed) + list(renamed)))
+    return "".join(parts), False
 
 
-def _count(shown):
-    return shown["..."].split()[0] if "..." in shown else len(shown)
+def _renamed(cluster, members, have):
+    """What stays, but stands for another node than the kernel says."""
+    return {rec: members[rec] for rec, old in have.items()
+            if rec in members and old.partition(" ")[0] != kernel.node(cluster, members[rec])}
+
+
+def _intact(target, table, saved):
+    if table is None or table.strange:
+        return False
+    return target["print"] is None or (saved.get("print") == target["print"] and saved.get("shape") == table.shape)
+
+
+def _moved(plan, marker):
+    return marker is None or plan.version[:2] != marker[:2]
+
+
+def _drift(target, plans, table, saved, deltas):
+    """What somebody else did, or ""."""
+    if table is None:
+        return "the table was gone" if saved.get("effective") else ""
+    if target["print"] is not None:
+        if table.strange or saved.get("print") == target["print"] and saved.get("shape") != table.shape:
+            return "the table was changed by somebody else"
+    for name, plan in sorted(plans.items()):
+        if plan.version is None or plan.result not in ("have", "kept"):
+            continue
+        marker = table.markers.get(name)
+        if marker is None and _intact(target, table, saved):
+            return "the version of {} was taken away by somebody else".format(name)
+        if marker and any(deltas[name]) and not _moved(plan, marker):
+            return "members of {} were changed by somebody else".format(name)
+    return ""
+
+
+def _changes(target, plans, table, saved, deltas, limit):
+    drift = _drift(target, plans, table, saved, deltas)
+    before = rules.effective(saved) if table else {}
+    after = before if target["effective"] is None else target["effective"]
+    members = {name: protocol.expected(plan) for name, plan in plans.items()}
+    return report.changes((before, table.members if table else {}), (after, members), deltas, drift, limit)
 
 
 def _public(plan):
@@ -307,30 +295,3 @@ def _save_rules(folder, config, target, plans, saved, rebuilt):
         cache.save_rules(folder, value)
     for name in set(cache.clusters(folder)) - set(plans):
         cache.forget(folder, name)
-
-
-def status(folder):
-    table, saved, config = kernel.read(), cache.load_rules(folder) or {}, _config(folder)
-    names = set(rules.clusters(config)) if config else set()
-    names |= set(table.markers) if table else set()
-    found = {}
-    for name in sorted(names):
-        kept = cache.load(folder, name)
-        marker = table.markers.get(name) if table else None
-        entry = {"applied": marker is not None}
-        version = kept.version if kept and (marker is None or kept.version.digest == marker.digest) else marker
-        if version is not None:
-            entry.update({key: value for key, value in version._asdict().items() if value not in (None, "")})
-        if kept and table and marker:
-            expected = kernel.installed(protocol.expected(protocol.plan(marker, table.members.get(name), kept, None)))
-            entry["drift"] = expected != set(table.members.get(name, {}))
-            entry["conflict"] = bool(kept.extras.members)
-        found[name] = entry
-    return {
-        "table": table is not None,
-        "mode": config["mode"] if config else None,
-        "rules": sorted(config["rules"]) if config else [],
-        "waiting": sorted(set(config["rules"]) - set(saved.get("effective") or {})) if config else [],
-        "drift": bool(saved) and (table is None or saved.get("shape") != table.shape),
-        "clusters": found,
-    }

@@ -25,6 +25,7 @@ MARKERS = "applied"
 PRIORITY = -155
 TIMEOUT = 60
 COMMENT_MAX = 127
+SINCE_LENGTH = len(" ") + len(" 2026-01-02T03:04:05Z")
 SUFFIXES = ("v4", "v6", "net4", "net6")
 SBIN = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
@@ -195,7 +196,17 @@ def installed(members):
 
 
 def _elements(cluster, records, members):
-    return ",\n".join('{} comment "{} {}"'.format(sets.text(rec), cluster, members[rec]) for rec in records)
+    return ",\n".join('{} comment "{}"'.format(sets.text(rec), _comment(cluster, members[rec])) for rec in records)
+
+
+def node(cluster, label):
+    """The node of a label as the kernel's comment has it: one that is too long loses its end, so that since when stays."""
+    return label.partition(" ")[0][:COMMENT_MAX - len(cluster) - SINCE_LENGTH]
+
+
+def _comment(cluster, label):
+    """Such as: prod node-a 2026-01-02T03:04:05Z"""
+    return " ".join([cluster, node(cluster, label)] + label.split(" ")[1:])
 
 
 def change(cluster, held, version, added, removed):

@@ -43,10 +43,11 @@ def plan(marker, in_kernel, kept, fetched, accept=False):
     if kept:
         members = kept.members
     elif held and _same(version, held):
-        held, members = version, offered
+        held, members = version, sets.dated(offered, version.as_of, in_kernel or {})
     else:
         members = dict(in_kernel or {}) if held else {}
     relation = sets.order(held, version)
+    offered = sets.dated(offered, version.as_of, members)
     if accept and not (held and _same(held, version) and not extras.members):
         return Plan(version, offered, cache.NO_EXTRAS, "applied", "")
     comment = "its set is of another store, and nothing tells that it is newer"

@@ -147,6 +147,22 @@ def _named(kind, value):
     return {kind: value}
 
 
+def kept(saved):
+    """The rules that were accepted last, from what ``rules.json`` holds; None if there are none."""
+    try:
+        return read(saved["config"]) if saved else None
+    except (sets.Invalid, KeyError, AttributeError):
+        return None
+
+
+def effective(saved):
+    """{name: rule} as they are installed."""
+    try:
+        return read({"mode": saved["config"]["mode"], "rules": saved["effective"]})["rules"]
+    except (sets.Invalid, KeyError, AttributeError, TypeError):
+        return {}
+
+
 def clusters(config):
     """The clusters that rules name, sorted."""
     return sorted({name for rule in config["rules"].values() for name in _of_kind(rule, "kubernetes")})

@@ -3,7 +3,8 @@
 Sets: the addresses of one cluster, their digest, and the order between versions.
 
 Members are ``{record: label}``. A record is the unit that digest and order are made of: family byte (4 or 6), the 4 or
-16 bytes of the address, prefix length. The label says which node the address stands for.
+16 bytes of the address, prefix length. The label says which node the address stands for and, on a minion, since when:
+``node-a 2026-01-02T03:04:05Z``.
 
 Invariant: whatever comes out of here was checked byte by byte; IPv4-mapped IPv6 is IPv4, host bits behind a prefix are
 zero, labels hold nothing that means something to nft. No file, no kernel, no Salt in here.
@@ -23,6 +24,7 @@ EPOCH = re.compile(r"[0-9a-f]{16}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 RV = re.compile(r"[0-9]{0,40}\Z")
 AS_OF = re.compile(r"[0-9TZ:.+-]{0,40}\Z")
+SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 NOT_LABEL = re.compile(r"[^A-Za-z0-9._-]")
 MAPPED = b"\0" * 10 + b"\xff\xff"
@@ -94,24 +96,46 @@ def label(node):
     return NOT_LABEL.sub("_", str(node))[:63] or "-"
 
 
+def dated(members, as_of, before=()):
+    """``members`` with the time they count from; what ``before`` has for the same node keeps its own."""
+    found = {}
+    for rec, node in members.items():
+        old = before[rec] if rec in before else ""
+        if " " not in node and old.partition(" ")[0] == node:
+            node = old
+        found[rec] = "{} {}".format(node, as_of) if " " not in node and SINCE.match(as_of) else node
+    return found
+
+
+def contains(outer, inner):
+    """Whether every address of ``inner`` is one of ``outer``."""
+    if outer[0] != inner[0] or outer[-1] > inner[-1]:
+        return False
+    shift = (len(outer) - 2) * 8 - outer[-1]
+    return int.from_bytes(outer[1:-1], "big") >> shift == int.from_bytes(inner[1:-1], "big") >> shift
+
+
 def digest(members):
     return hashlib.sha256(b"".join(sorted(members))).hexdigest()
 
 
 def pairs(members):
-    """[[address, label], …] in the order of the records."""
-    return [[text(rec), members[rec]] for rec in sorted(members)]
+    """[[address, node], …] or [[address, node, since], …] in the order of the records."""
+    return [[text(rec)] + members[rec].split(" ") for rec in sorted(members)]
 
 
 def members(rows):
-    """{record: label} of [[address, label], …]; Invalid if an address comes twice or is none."""
+    """{record: label} of what ``pairs`` gives; Invalid if an address comes twice or is none."""
     if not isinstance(rows, list) or len(rows) > MEMBERS_MAX:
         raise Invalid("addresses are a list of at most {} items".format(MEMBERS_MAX))
     found = {}
     for row in rows:
-        if not isinstance(row, (list, tuple)) or len(row) != 2:
+        if not isinstance(row, (list, tuple)) or not 2 <= len(row) <= 3:
             raise Invalid("an item of addresses is no pair")
-        found[record(row[0])] = label(row[1])
+        since = row[2] if len(row) == 3 else ""
+        if not isinstance(since, str) or (since and not SINCE.match(since)):
+            raise Invalid("since when is {!r}".format(since))
+        found[record(row[0])] = label(row[1]) + (" " + since if since else "")
     if len(found) != len(rows):
         raise Invalid("an address is there twice")
     return found
@@ -233,9 +257,6 @@ def cover(records):
     """The networks among ``records`` that no other one contains: an interval set takes no overlaps."""
     kept = []
     for rec in sorted(records, key=lambda rec: (rec[0], rec[1:-1], rec[-1])):
-        if kept and kept[-1][0] == rec[0] and kept[-1][-1] <= rec[-1]:
-            shift = (len(rec) - 2) * 8 - kept[-1][-1]
-            if int.from_bytes(rec[1:-1], "big") >> shift == int.from_bytes(kept[-1][1:-1], "big") >> shift:
-                continue
-        kept.append(rec)
+        if not (kept and contains(kept[-1], rec)):
+            kept.append(rec)
     return kept
