@@ -126,7 +126,7 @@ int handoff_read(struct handoff **ret, int fd, struct problem *problem) {
     CLEANUP(json_putp) json_object *root = NULL;
     CLEANUP(cleanup_free) char *data = NULL;
     json_tokener *tokener;
-    size_t size;
+    size_t size = 0;
     int r;
 
     if (!handoff)

@@ -3,8 +3,10 @@
  * nodewall check - tries each thing that the engine needs, on its own, and says what is wrong with it and the way out.
  *
  * Works from the files towards Salt: configuration, state directory, and for each cluster kubeconfig, credentials, list and
- * watch; then the bus (an event there and back) and Salt's snippet. Changes nothing; the event it fires is
+ * watch; then the bus (an event there and back), Salt's snippet and the engine. Changes nothing; the event it fires is
  * nodewall/check, on which nobody acts.
+ * Keeps: it looks as the engine does. Started by root it becomes the user of salt-master first, because what root can
+ * read and write says nothing about a master that runs as `salt`, as Salt's packages have it.
  */
 #include "cmd/cmd.h"
 
@@ -15,10 +17,15 @@
 #include "nodewall/kube_client.h"
 #include "nodewall/status.h"
 
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { TRY = 10000, BODY = 16 * 1024 * 1024 };
+#define SNIPPET_SHIPPED "/usr/share/nodewall/reactor/zz-nodewall.conf"
+
+enum { TRY = 10000, BODY = 16 * 1024 * 1024, ENGINE_TRIES = 10, ENGINE_PAUSE = 500 };
 
 struct check {
     uv_loop_t loop;
@@ -26,6 +33,7 @@ struct check {
     struct config *config;
     json_object *results;           /* with -o json; else NULL */
     unsigned failed, warned;
+    bool bus, snippet;              /* found to be good: salt-master ought to have started the engine */
 };
 
 enum verdict { GOOD, WARNING, BAD };
@@ -55,6 +63,41 @@ static void say_problem(struct check *check, const char *what, const struct prob
 
     snprintf(text, sizeof(text), "%s%s%s", problem->where, problem->where[0] ? ": " : "", problem->what);
     say(check, BAD, what, text, problem->hint);
+}
+
+/* ---- who looks ---- */
+
+static const char *my_name(void) {
+    const struct passwd *me = getpwuid(geteuid());
+
+    return me ? me->pw_name : "this user";
+}
+
+static void become_user_of_master(struct check *check, const char *salt_dir) {
+    CLEANUP(cleanup_free) char *name = salt_user(salt_dir);
+    const struct passwd *user = name ? getpwnam(name) : NULL;
+    char text[300], hint[300];
+
+    if (!name || (user && user->pw_uid == geteuid()))
+        return;
+    if (!user) {
+        snprintf(text, sizeof(text), "salt-master runs as '%s', whom this machine does not know", name);
+        say(check, BAD, "user", text, "look at `user` in Salt's configuration");
+        return;
+    }
+    if (geteuid() == 0) {
+        if (initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 || setuid(user->pw_uid) < 0) {
+            snprintf(text, sizeof(text), "cannot look as '%s': %s", name, strerror(errno));
+            say(check, WARNING, "user", text, "what root may do says little about that user");
+            return;
+        }
+        snprintf(text, sizeof(text), "'%s', as salt-master does", name);
+        say(check, GOOD, "user", text, NULL);
+        return;
+    }
+    snprintf(text, sizeof(text), "this is '%s', and salt-master runs as '%s'", my_name(), name);
+    snprintf(hint, sizeof(hint), "what follows is true for '%s'; run this as root", my_name());
+    say(check, WARNING, "user", text, hint);
 }
 
 /* ---- the API server ---- */
@@ -175,6 +218,23 @@ static void check_api(struct check *check, const struct cluster_config *config, 
         say(check, GOOD, what, "and to watch them", NULL);
 }
 
+/* What makes no sense in an endpoint that works, or soon won't. */
+static void check_endpoint(struct check *check, const char *what, const struct cluster_config *config,
+                           const struct endpoint *endpoint) {
+    struct stat st;
+
+    if (endpoint->plain)
+        say(check, WARNING, what, "the API server is asked without TLS", "only for tests: the token can be read");
+    if (endpoint->insecure)
+        say(check, WARNING, what, "the API server's certificate is not checked",
+            "take insecure-skip-tls-verify out and give certificate-authority");
+    if (!endpoint->token && !endpoint->token_file && !endpoint->certificate.data && !endpoint->certificate.path)
+        say(check, WARNING, what, "there is neither a token nor a client certificate",
+            "the API server takes us for system:anonymous; give the user a token");
+    if (config->kubeconfig && stat(config->kubeconfig, &st) == 0 && (st.st_mode & S_IROTH))
+        say(check, WARNING, what, "everybody on this machine can read the kubeconfig", "chmod o= it");
+}
+
 static void check_cluster(struct check *check, const struct cluster_config *config) {
     CLEANUP(kube_client_freep) struct kube_client *client = NULL;
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
@@ -183,13 +243,10 @@ static void check_cluster(struct check *check, const struct cluster_config *conf
     int r = cluster_endpoint(&endpoint, config, &problem);
 
     snprintf(what, sizeof(what), "%s: credentials", config->name);
-    if (r == 0 && endpoint->plain)
-        say(check, WARNING, what, "the API server is asked without TLS", "only for tests: the token can be read");
-    if (r == 0 && endpoint->insecure)
-        say(check, WARNING, what, "the API server's certificate is not checked",
-            "take insecure-skip-tls-verify out and give certificate-authority");
-    if (r == 0)
+    if (r == 0) {
+        check_endpoint(check, what, config, endpoint);
         r = kube_client_new(&client, check->http, endpoint);
+    }
     if (r == 0) {
         (void)TAKE_PTR(endpoint);
         r = kube_client_check(client, &problem);
@@ -235,6 +292,7 @@ static void check_bus(struct check *check) {
         r = bus_publish(bus, OUTBOX_EVENT, "check", "nodewall/check", data, NULL, NULL);
     while (r == 0 && !echoed && !over)
         uv_run(&check->loop, UV_RUN_ONCE);
+    check->bus = echoed;
     if (echoed) {
         snprintf(text, sizeof(text), "an event went there and came back (%s, framing %s)",
                  options.tcp ? "tcp" : options.sock_dir, bus_framing_name(bus_stats(bus).write));
@@ -252,57 +310,118 @@ static void check_bus(struct check *check) {
 static void check_snippet(struct check *check, const char *dir) {
     struct snippet snippet;
     int r = snippet_read(&snippet, dir, check->config->state_dir);
-    char text[400];
+    char text[400], hint[400];
+    unsigned found = 0;
 
     if (r < 0) {
         snprintf(text, sizeof(text), "%s: %s", dir, r == -ENOENT ? "there is no Salt configuration here" : strerror(-r));
-        say(check, BAD, "Salt's snippet", text, "run this on the salt-master, or name the directory as an argument");
+        say(check, BAD, "Salt's snippet", text, "run this on the salt-master, or name its directory as an argument");
         return;
     }
     if (snippet.unread[0])
         say(check, WARNING, "Salt's snippet", snippet.unread, "what stands there was not looked at");
     for (int i = 0; i < SNIPPET_MAX; i++)
-        say(check, snippet.found[i] ? GOOD : BAD, "Salt's snippet", snippet_need_text((enum snippet_need)i),
-            snippet.found[i] ? NULL : "copy zz-nodewall.conf to master.d and restart salt-master");
+        found += snippet.found[i];
+    if (found == 0) {
+        snprintf(text, sizeof(text), "%s/master.d has nothing about nodewall", dir);
+        snprintf(hint, sizeof(hint), "cp " SNIPPET_SHIPPED " %s/master.d/ and restart salt-master", dir);
+        say(check, BAD, "Salt's snippet", text, hint);
+        return;
+    }
+    check->snippet = found == SNIPPET_MAX;
+    snprintf(hint, sizeof(hint), "this is missing in %s/master.d; see " SNIPPET_SHIPPED ", then restart salt-master", dir);
+    for (int i = 0; i < SNIPPET_MAX; i++) {
+        snprintf(text, sizeof(text), "%s%s%s", snippet_need_text((enum snippet_need)i),
+                 i == SNIPPET_SETS ? ", " : "", i == SNIPPET_SETS ? check->config->state_dir : "");
+        say(check, snippet.found[i] ? GOOD : BAD, "Salt's snippet", text, snippet.found[i] ? NULL : hint);
+    }
+}
+
+/* A master that was restarted a moment ago is given time to start it. */
+static int ask_engine(const struct check *check, const char *socket_path) {
+    CLEANUP(cleanup_free) char *answer = NULL;
+    size_t size;
+    int r = status_get(&answer, &size, socket_path, "/status", TRY / 2);
+
+    for (unsigned i = 0; check->bus && check->snippet && (r == -ENOENT || r == -ECONNREFUSED) && i < ENGINE_TRIES; i++) {
+        (void)poll(NULL, 0, ENGINE_PAUSE);
+        r = status_get(&answer, &size, socket_path, "/status", TRY / 2);
+    }
+    return r;
 }
 
 static void check_engine(struct check *check) {
-    CLEANUP(cleanup_free) char *path = NULL, *answer = NULL;
-    size_t size;
+    CLEANUP(cleanup_free) char *path = NULL;
+    char text[300];
     int r;
 
     if (asprintf(&path, "%s/status.sock", check->config->state_dir) < 0)
         return;
-    r = status_get(&answer, &size, path, "/status", TRY / 2);
+    r = ask_engine(check, path);
     if (r == 0)
         say(check, GOOD, "engine", "runs; 'nodewall status' tells more", NULL);
-    else
-        say(check, WARNING, "engine", "does not run", "salt-master starts it; its log says why it does not");
+    else if (r == -ENOENT || r == -ECONNREFUSED)
+        say(check, check->bus && check->snippet ? BAD : WARNING, "engine", "does not run",
+            "salt-master starts it; /var/log/salt/master says why it does not");
+    else {
+        snprintf(text, sizeof(text), "%s: %s", path, strerror(-r));
+        say(check, WARNING, "engine", text, r == -EACCES ? "ask as root" : NULL);
+    }
+}
+
+/* The directory above must let us make it. */
+static void check_no_state_dir(struct check *check, const char *path) {
+    CLEANUP(cleanup_free) char *above = strdup(path);
+    char text[400], hint[400], *slash = above ? strrchr(above, '/') : NULL;
+
+    if (!slash)
+        return;
+    slash[slash == above] = '\0';
+    if (access(above, W_OK | X_OK) == 0) {
+        snprintf(text, sizeof(text), "%s is not there yet", path);
+        say(check, WARNING, "state directory", text, "the engine makes it when it starts");
+        return;
+    }
+    snprintf(text, sizeof(text), "%s is not there, and %s may not make it in %s", path, my_name(), above);
+    snprintf(hint, sizeof(hint), "as root: install -d -o %s -m 0750 %s", my_name(), path);
+    say(check, BAD, "state directory", text, hint);
 }
 
 static void check_state_dir(struct check *check) {
+    const char *path = check->config->state_dir;
     struct stat st;
-    char text[400];
+    char text[400], hint[400] = "";
 
-    if (stat(check->config->state_dir, &st) < 0) {
-        snprintf(text, sizeof(text), "%s: %s", check->config->state_dir, strerror(errno));
-        say(check, errno == ENOENT ? WARNING : BAD, "state directory", text, "the engine makes it when it starts");
+    if (stat(path, &st) < 0 && errno == ENOENT) {
+        check_no_state_dir(check, path);
         return;
     }
-    if (!S_ISDIR(st.st_mode) || (st.st_mode & 022)) {
-        snprintf(text, sizeof(text), "%s is %s", check->config->state_dir,
-                 S_ISDIR(st.st_mode) ? "writable for others" : "no directory");
-        say(check, BAD, "state directory", text, "the engine refuses it: chmod 0750");
+    if (stat(path, &st) < 0) {
+        snprintf(text, sizeof(text), "%s: %s", path, strerror(errno));
+    } else if (!S_ISDIR(st.st_mode)) {
+        snprintf(text, sizeof(text), "%s is no directory", path);
+        snprintf(hint, sizeof(hint), "move it away, or set another state_dir");
+    } else if (st.st_mode & 022) {
+        snprintf(text, sizeof(text), "%s is writable for others, and the engine refuses that", path);
+        snprintf(hint, sizeof(hint), "look at what is in it, then: chmod 0750 %s", path);
+    } else if (access(path, R_OK | W_OK | X_OK) < 0 || (st.st_uid != geteuid() && st.st_uid != 0)) {
+        snprintf(text, sizeof(text), "%s does not belong to %s", path, my_name());
+        snprintf(hint, sizeof(hint), "if that is the engine's user, as root: chown -R %s: %s", my_name(), path);
+    } else {
+        say(check, GOOD, "state directory", path, NULL);
         return;
     }
-    say(check, GOOD, "state directory", check->config->state_dir, NULL);
+    say(check, BAD, "state directory", text, hint);
 }
 
 static int check_main(const struct options *options) {
     struct check check = {.results = options->json ? json_object_new_array() : NULL};
+    const char *salt_dir = options->n_arguments ? options->arguments[0] : "/etc/salt";
     struct problem problem = {0};
-    int r = config_load(&check.config, options->config, &problem);
+    int r;
 
+    become_user_of_master(&check, salt_dir);
+    r = config_load(&check.config, options->config, &problem);
     if (r < 0) {
         if (r != -EINVAL)
             problem_set(&problem, options->config, NULL, "%s", strerror(-r));
@@ -317,7 +436,7 @@ static int check_main(const struct options *options) {
         for (size_t i = 0; i < check.config->n_clusters; i++)
             check_cluster(&check, check.config->clusters[i]);
         check_bus(&check);
-        check_snippet(&check, options->n_arguments ? options->arguments[0] : "/etc/salt");
+        check_snippet(&check, salt_dir);
         check_engine(&check);
         check.http = http_free(check.http);
         uv_run(&check.loop, UV_RUN_DEFAULT);
@@ -339,7 +458,8 @@ const struct command command_check = {
     .synopsis = "[OPTIONS] [SALT_CONFIG_DIR]",
     .help = "Tries the configuration, the state directory, each cluster's credentials and permissions, Salt's bus\n"
             "and Salt's configuration (in /etc/salt, or the directory given), each on its own, and says what is\n"
-            "wrong and the way out. Changes nothing. Run it as the user of salt-master.\n"
+            "wrong and the way out. Changes nothing. Run it as root: it becomes the user of salt-master, and\n"
+            "tries what that user can.\n"
             "Exit code 1 if anything failed; warnings alone are 0.\n",
     .options = "o",
     .least = 0,

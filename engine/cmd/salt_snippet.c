@@ -13,6 +13,7 @@
 
 #include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FILE_LIMIT = 1024 * 1024 };
 
@@ -133,10 +134,13 @@ int snippet_read(struct snippet *ret, const char *dir, const char *state_dir) {
     CLEANUP(cleanup_free) char *master = NULL, *pattern = NULL;
     bool seen[SNIPPET_MAX] = {false}, in_master[SNIPPET_MAX] = {false};
     struct snippet snippet = {0}, from_master = {0};
+    struct stat st;
     glob_t files;
 
-    if (access(dir, F_OK) < 0)
-        return -ENOENT;
+    if (stat(dir, &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
     if (asprintf(&master, "%s/master", dir) < 0 || asprintf(&pattern, "%s/master.d/*.conf", dir) < 0)
         return -ENOMEM;
     if (glob(pattern, 0, NULL, &files) == 0) {
@@ -153,4 +157,33 @@ int snippet_read(struct snippet *ret, const char *dir, const char *state_dir) {
         memcpy(snippet.unread, from_master.unread, sizeof(snippet.unread));
     *ret = snippet;
     return 0;
+}
+
+static void user_of(char **user, const char *path) {
+    CLEANUP(document_freep) struct document *document = NULL;
+    json_object *value;
+
+    if (document_load(&document, path, FILE_LIMIT, NULL) < 0)
+        return;
+    value = json_get(document->root, "user");
+    if (!json_object_is_type(value, json_type_string))
+        return;
+    free(*user);
+    *user = strdup(json_object_get_string(value));
+}
+
+char *salt_user(const char *dir) {
+    CLEANUP(cleanup_free) char *master = NULL, *pattern = NULL;
+    char *user = NULL;
+    glob_t files;
+
+    if (asprintf(&master, "%s/master", dir) < 0 || asprintf(&pattern, "%s/master.d/*.conf", dir) < 0)
+        return NULL;
+    user_of(&user, master);
+    if (glob(pattern, 0, NULL, &files) == 0) {
+        for (size_t i = 0; i < files.gl_pathc; i++)
+            user_of(&user, files.gl_pathv[i]);
+        globfree(&files);
+    }
+    return user;
 }

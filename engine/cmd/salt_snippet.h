@@ -12,5 +12,7 @@ struct snippet {
 };
 
 const char *snippet_need_text(enum snippet_need need);  /* "engines: nodewall (starts the engine)" */
-/* Reads `dir`/master and `dir`/master.d/(*).conf as Salt does. -ENOENT: there is no such directory, so no master. */
+/* Reads `dir`/master and `dir`/master.d/(*).conf as Salt does. -ENOENT, -ENOTDIR: there is no such directory, so no master. */
 int snippet_read(struct snippet *ret, const char *dir, const char *state_dir);
+/* The `user` that these files give salt-master; NULL: none, or no memory. The caller's. */
+char *salt_user(const char *dir);

@@ -252,6 +252,10 @@ int config_load(struct config **ret, const char *path, struct problem *problem) 
     if (snprintf(absolute, sizeof(absolute), "%s%s%s", path[0] == '/' ? "" : cwd, path[0] == '/' ? "" : "/", path) >= PATH_MAX)
         return -ENAMETOOLONG;
     r = document_load(&document, absolute, CONFIG_LIMIT, problem);
+    if (r == -EINVAL && access(absolute, F_OK) < 0 && errno == ENOENT)
+        return problem_set(problem, absolute,
+                           "begin with /usr/share/nodewall/examples/nodewall.yaml, or name another file with -c",
+                           "there is no configuration");
     if (r >= 0)
         r = new_with_defaults(&config, absolute);
     if (r < 0)

@@ -298,7 +298,7 @@ int document_load(struct document **ret, const char *path, size_t limit, struct 
         return problem_set(problem, path, "is this the right file?", "larger than %zu KiB", limit / 1024);
     if (r < 0)
         return problem_set(problem, path,
-                           r == -ENOENT   ? "create it, or name another"
+                           r == -ENOENT   ? "is the path right?"
                            : r == -EACCES ? "let the user that runs nodewall read it"
                                           : "",
                            "cannot be read: %s", strerror(-r));

@@ -48,7 +48,7 @@ static int check_directory(const char *path, struct problem *problem) {
         return refuse(-ENOTDIR, problem, path, "is no directory", "move it away, or set another state_dir");
     if (st.st_uid != geteuid() && st.st_uid != 0)
         return refuse(-EPERM, problem, path, "belongs to another user",
-                      "give it to the user that runs the engine (chown), or run the engine as its owner");
+                      "salt-master runs the engine as its own user; run this as the owner, or give it to this user (chown -R)");
     if (st.st_mode & (S_IWGRP | S_IWOTH))
         return refuse(-EPERM, problem, path, "others than its owner may write it",
                       "look at what is in it, then: chmod g-w,o-w");

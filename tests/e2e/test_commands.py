@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The subcommands as a person calls them: exit codes, one sentence for what is wrong, tables and JSON. No Salt is needed for these."""
+import concurrent.futures
 import json
+import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -124,10 +127,57 @@ def test_fire_refuses_what_would_hurt(config, tag, data, words):
     assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
 
 
+def checks(*calls):
+    """The exit code and {(what, verdict): text} of each `nodewall check` of (config, salt_dir); at once, for each waits 5 s for a bus."""
+    def one(call):
+        done = run("check", "-c", call[0], "-o", "json", call[1])
+        return done.returncode, {(item["what"], item["verdict"]): f"{item['text']} ({item['hint']})" for item in json.loads(done.stdout)}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(one, calls))
+
+
 def test_check_says_each_thing_and_the_way_out(kube, config, tmp_path):
     kube.create_node("a", ["203.0.113.1"])
-    done = run("check", "-c", config, "-o", "json", tmp_path / "no-salt")
-    found = {(item["what"], item["verdict"]) for item in json.loads(done.stdout)}
-    assert done.returncode == 1, "there is no bus here"
-    assert {("configuration", "ok"), ("prod: list", "ok"), ("prod: watch", "ok"), ("Salt's bus", "failed"),
-            ("Salt's snippet", "failed")} <= found
+    (tmp_path / "salt" / "master.d").mkdir(parents=True)
+    (tmp_path / "salt" / "master").touch()
+    (code, none), (_, empty), (_, file) = checks((config, tmp_path / "no-salt"), (config, tmp_path / "salt"), (config, tmp_path / "salt" / "master"))
+    assert code == 1, "there is no bus here"
+    assert {("configuration", "ok"), ("prod: list", "ok"), ("prod: watch", "ok"), ("Salt's bus", "failed"), ("engine", "warning")} <= set(none)
+    assert "neither a token nor" in none["prod: credentials", "warning"]
+    assert "no Salt configuration" in none["Salt's snippet", "failed"]
+    assert f"cp {nodewall.SHIPPED['reactor']}/zz-nodewall.conf {tmp_path}/salt/master.d/" in empty["Salt's snippet", "failed"]
+    assert "Not a directory" in file["Salt's snippet", "failed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to become another user needs root")
+def test_check_looks_as_the_user_of_salt_master(kube, tmp_path):
+    """Salt's packages run the master as `salt`: what root can read is no answer. `user` of master.d wins over that of the file master."""
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+
+    def place(name, user="nobody", owner="root", mode=0o600, state=True):
+        here = tmp_path / name
+        (here / "master.d").mkdir(parents=True)
+        (here / "master").write_text("user: root\n", encoding="utf-8")
+        (here / "master.d" / "user.conf").write_text(f"user: {user}\n", encoding="utf-8")
+        (here / "kubeconfig").write_text(f"clusters: [{{name: a, cluster: {{server: '{kube.url}'}}}}]\nusers: [{{name: a, user: {{token: t}}}}]\n"
+                                         "contexts: [{name: a, context: {cluster: a, user: a}}]\ncurrent-context: a\n", encoding="utf-8")
+        (here / "kubeconfig").chmod(mode)
+        shutil.chown(here / "kubeconfig", owner)
+        if state:
+            (here / "state").mkdir(mode=0o750)
+            shutil.chown(here / "state", owner)
+        (here / "nodewall.yaml").write_text(f"clusters: {{prod: {{kubeconfig: {here}/kubeconfig}}}}\nstate_dir: {here}/state\n"
+                                            f"bus: {{sock_dir: {here}}}\n", encoding="utf-8")
+        return here / "nodewall.yaml", here
+
+    found = checks(place("none", state=False), place("roots"), place("good", owner="nobody"), place("open", owner="nobody", mode=0o644),
+                   place("unknown", user="nobodyatall"))
+    none, roots, good, everybodys, unknown = (each for _, each in found)
+    assert "'nobody', as salt-master does" in none["user", "ok"]
+    assert f"install -d -o nobody -m 0750 {tmp_path}/none/state" in none["state directory", "failed"]
+    assert "Permission denied" in roots["prod: credentials", "failed"]
+    assert f"chown -R nobody: {tmp_path}/roots/state" in roots["state directory", "failed"]
+    assert {("user", "ok"), ("state directory", "ok"), ("prod: list", "ok")} <= set(good) and "without TLS" in good["prod: credentials", "warning"]
+    assert "everybody on this machine" in everybodys["prod: credentials", "warning"]
+    assert "'nobodyatall', whom this machine does not know" in unknown["user", "failed"]

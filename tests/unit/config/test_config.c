@@ -225,7 +225,7 @@ static void unreadable(void **state) {
     struct problem problem = {0};
 
     assert_int_equal(config_load(&config, scratch_path("none.yaml"), &problem), -EINVAL);
-    assert_sentence(&problem, "DIR/none.yaml: cannot be read: No such file or directory (create it, or name another)");
+    assert_sentence(&problem, "DIR/none.yaml: there is no configuration (begin with /usr/share/nodewall/examples/nodewall.yaml, or name another file with -c)");
     assert_int_equal(config_load(&config, scratch, &problem), -EINVAL);
     assert_sentence(&problem, "DIR: cannot be read: Is a directory");
     assert_int_equal(truncate(scratch_path("nodewall.yaml"), 2 * 1024 * 1024), 0);

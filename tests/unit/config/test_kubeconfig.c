@@ -162,7 +162,7 @@ static void by_cluster(void **state) {
                                    "  c: {server: 'https://kube', ca: ca.pem}\n  d: {server: 'kube'}\n");
     assert_int_equal(config_load(&config, scratch_path("nodewall.yaml"), NULL), 0);
     assert_int_equal(cluster_endpoint(&endpoint, config_find(config, "a"), &problem), -EINVAL);
-    assert_sentence(&problem, "DIR/none: cluster a: cannot be read: No such file or directory (create it, or name another)");
+    assert_sentence(&problem, "DIR/none: cluster a: cannot be read: No such file or directory (is the path right?)");
     unsetenv("KUBERNETES_SERVICE_HOST");
     assert_int_equal(cluster_endpoint(&endpoint, config_find(config, "b"), &problem), -EINVAL);
     assert_sentence(&problem, "DIR/nodewall.yaml:3: cluster b: in_cluster: this is no pod: KUBERNETES_SERVICE_HOST and "
