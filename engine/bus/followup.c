@@ -8,7 +8,9 @@
  *                         away ──any sign──▶ told once ──no word──▶ away
  *
  * Keeps: a row is current only by the minion's own word about our epoch and generation; nobody who is current is told
- * again. Does not: ask a clock, send, log, or touch the roster on disk. Owns: copies of all names.
+ * again. Whatever is said, and in whose name: a new series begins at most once in WAIT_LAST, and nobody goes who, asked
+ * again, says that it has the cluster. Does not: ask a clock, send, log, or touch the roster on disk. Owns: copies of
+ * all names.
  */
 #include "row.h"
 
@@ -66,6 +68,7 @@ static bool begin_row(struct row *row, const struct followup *followup, const ch
         .told_first = now,
         .took = -1,
         .due = followup->announced ? now + WAIT_FIRST : MSEC_NEVER,
+        .anew = -1,
         .joined = followup->has_roster,
         .not_mine = -1,
         .drop = MSEC_NEVER,
@@ -136,6 +139,7 @@ void followup_announced(struct followup *followup, const struct version *version
     for (size_t i = 0; i < followup->n_rows; i++) {
         struct row *row = &followup->rows[i];
 
+        row->put_off = false;
         if (!again) {
             row->told = 0;
             row->told_first = now;
@@ -168,30 +172,55 @@ static int alive(struct followup *followup, struct row *row, msec wait, msec now
     return FOLLOWUP_CHANGED;
 }
 
+/* It is told soon; within WAIT_LAST of the last time it was to be so, when the series at hand has its next turn. */
+static void ask(struct row *row, msec now) {
+    if (row->anew >= 0 && now - row->anew < WAIT_LAST) {
+        row->due = MIN(row->due, now + wait_after(row->told));
+        return;
+    }
+    row->anew = now;
+    row->told = row->silent = 0;
+    row->due = now + WAIT_START;
+}
+
 /* What it has is open again, and it gets a full series. */
 static int begin_anew(struct followup *followup, struct row *row, msec now) {
     row->known = row->away = row->settled = false;
-    row->told = row->silent = 0;
     row->took = -1;
     row->told_first = now;
     if (followup->announced && row->drop == MSEC_NEVER)
-        row->due = now + WAIT_START;
+        ask(row, now);
     return FOLLOWUP_CHANGED;
 }
 
 static void not_mine(struct followup *followup, struct row *row, msec now) {
-    bool stands = !row->joined || row->had || (row->not_mine >= 0 && now - row->not_mine >= NOT_MINE_AGAIN);
+    bool once = row->not_mine < 0, new = row->joined && !row->had;
 
     row->known = false;
-    if (row->not_mine < 0)
+    if (once) {
         row->not_mine = now;
-    if (stands) {
+        row->asked = false;
+    }
+    if (new ? now - row->not_mine >= NOT_MINE_AGAIN : row->asked) {
         row->drop = MIN(row->drop, now + NOT_MINE_STANDS);
         row->due = MSEC_NEVER;
-    } else if (followup->announced) {
+    } else if (followup->announced && new) {
         row->told = MAX(row->told, 3u);
-        row->due = now + WAIT_LAST;
+        row->due = once ? now + WAIT_LAST : MIN(row->due, now + WAIT_LAST);
+    } else if (followup->announced && once) {
+        ask(row, now);
     }
+}
+
+/* A minion without a key does not answer any more. */
+static int key_deleted(struct followup *followup, struct row *row, msec now) {
+    if (!followup->announced) {
+        row->drop = now;
+    } else if (row->drop == MSEC_NEVER) {
+        ask(row, now);
+        row->drop = row->due + NOT_MINE_STANDS;
+    }
+    return FOLLOWUP_CHANGED;
 }
 
 static void contradict_not_mine(struct row *row) {
@@ -257,7 +286,7 @@ static int answered(struct followup *followup, struct row *row, const struct sig
     return FOLLOWUP_CHANGED;
 }
 
-/* A job is out, by whomever: its minions have that much more time. */
+/* A job is out, by whomever: its minions have that much more time, once. */
 static int job_went_out(struct followup *followup, const struct sign *sign, msec now) {
     int changed = 0;
 
@@ -265,8 +294,10 @@ static int job_went_out(struct followup *followup, const struct sign *sign, msec
         json_object *id = json_object_array_get_idx(sign->minions, i);
         struct row *row = json_object_is_type(id, json_type_string) ? find(followup, json_object_get_string(id)) : NULL;
 
-        if (!row || row->due == MSEC_NEVER || row->due >= now + WAIT_FIRST + sign->splay)
+        if (!row || row->put_off || row->drop != MSEC_NEVER || row->due == MSEC_NEVER ||
+            row->due >= now + WAIT_FIRST + sign->splay)
             continue;
+        row->put_off = true;
         row->due = now + WAIT_FIRST + sign->splay;
         changed = FOLLOWUP_CHANGED;
     }
@@ -292,7 +323,7 @@ int followup_observe(struct followup *followup, const char *tag, size_t tag_size
     switch (sign.kind) {
     case SIGN_START:
     case SIGN_CLEANED: return begin_anew(followup, row, now);
-    case SIGN_KEY_DELETED: row->drop = now; return FOLLOWUP_CHANGED;
+    case SIGN_KEY_DELETED: return key_deleted(followup, row, now);
     case SIGN_ANSWER: return answered(followup, row, &sign, now);
     case SIGN_STATE:
         if (row->not_mine >= 0) {
@@ -326,6 +357,8 @@ static bool tell(struct followup *followup, struct row *row, msec now) {
     }
     row->silent++;
     row->told++;
+    row->put_off = false;
+    row->asked = true;
     row->due = now + wait_after(row->told);
     followup->repairs++;
     return true;

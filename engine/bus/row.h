@@ -23,12 +23,15 @@ struct row {
     unsigned told;                  /* how often again; sets the pace */
     msec due;                       /* when to tell it again; MSEC_NEVER */
     bool settled;                   /* it has answered and telling again changes nothing (conflict, ahead) */
+    bool put_off;                   /* by a job that went out, since it was told last */
+    msec anew;                      /* when it last got a new series before its time; -1: never */
     /* Its life. */
     unsigned silent;                /* how often it was told again since it last said anything */
     bool away;
     bool joined;                    /* came to the roster after the first one */
     bool had;                       /* it said that it has the cluster, once */
     msec not_mine;                  /* its first not-mine that nothing contradicted; -1 */
+    bool asked;                     /* it was told again since */
     msec drop;                      /* when it is to be dropped; MSEC_NEVER */
 };
 

@@ -8,7 +8,8 @@
  * times while it says nothing. Then it is away, and told once when any sign of it comes.
  *
  * Any accepted minion can forge these events. Forging keeps a repair from somebody at worst until that minion's own
- * schedule runs; it never opens or closes anything.
+ * schedule runs; it never opens or closes anything, makes nobody be told more often than twice a series in a minute, and
+ * takes nobody out of the roster who answers.
  */
 #pragma once
 
@@ -45,8 +46,6 @@ enum followup_outcome {
 int followup_observe(struct followup *followup, const char *tag, size_t tag_size, struct json_object *data, msec now);
 /* After FOLLOWUP_CONFLICT: the rv that a set of ours has to be past for such a minion to take it. */
 const char *followup_conflict_rv(const struct followup *followup);
-/* After FOLLOWUP_CONFLICT: the rv of the set that the minion holds, "" if it didn't say. */
-const char *followup_conflict_rv(const struct followup *followup);
 
 /* When followup_repairs or followup_dropped may have something; MSEC_NEVER. */
 msec followup_due(const struct followup *followup);
@@ -54,10 +53,11 @@ msec followup_due(const struct followup *followup);
  * is connected and the store not busy. *ret (NULL when nobody) points to names that live until the next
  * followup_roster; the caller frees the array, not the names. Call again until *ret_n is 0. */
 int followup_repairs(struct followup *followup, msec now, const char ***ret, size_t *ret_n);
-/* One minion that is no longer concerned (its own not-mine that nothing contradicted for 10 s, or its key deleted),
- * to be taken out of the roster by the caller; forgotten here. NULL: none. The caller frees it. A minion that joined
- * the roster later and never had the cluster has to say not-mine a second time, 5 minutes after the first: the state
- * run that brought it there may still be under way. */
+/* One minion that is no longer concerned, to be taken out of the roster by the caller; forgotten here. NULL: none. The
+ * caller frees it. It said not-mine, was told again, said so again, and nothing contradicted that for 10 s; or its key was
+ * deleted, it was told again, and 10 s later has not answered. A minion that joined the roster later and never had the
+ * cluster has to say not-mine a second time 5 minutes after the first: the state run that brought it there may still be
+ * under way. */
 char *followup_dropped(struct followup *followup, msec now);
 
 struct followup_summary {

@@ -1,110 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../unit.h"
-#include "nodewall/followup.h"
-#include "nodewall/json.h"
-
-#define EPOCH "0123456789abcdef"
-#define OTHER_EPOCH "fedcba9876543210"
-#define S 1000
-
-struct bed {
-    struct followup *followup;
-    struct version version;
-};
-
-static void set_version(struct version *version, const char *epoch, uint64_t generation) {
-    memset(version, 0, sizeof(*version));
-    snprintf(version->epoch, sizeof(version->epoch), "%s", epoch);
-    snprintf(version->rv, sizeof(version->rv), "%d", 100 + (int)generation);
-    version->generation = generation;
-    snprintf(version->digest, sizeof(version->digest), "%064x", (unsigned)generation);
-}
-
-static void roster(struct bed *bed, const char *names, msec now) {
-    char copy[256], *minions[16], *save = NULL;
-    size_t n = 0;
-
-    snprintf(copy, sizeof(copy), "%s", names);
-    for (char *name = strtok_r(copy, " ", &save); name; name = strtok_r(NULL, " ", &save))
-        minions[n++] = name;
-    assert_int_equal(followup_roster(bed->followup, minions, n, now), 0);
-}
-
-static void announce(struct bed *bed, uint64_t generation, msec now) {
-    set_version(&bed->version, EPOCH, generation);
-    followup_published(bed->followup, &bed->version);
-    followup_announced(bed->followup, &bed->version, now);
-}
-
-static int set_up(void **state) {
-    struct bed *bed = calloc(1, sizeof(*bed));
-
-    assert_int_equal(followup_new(&bed->followup, "prod"), 0);
-    *state = bed;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct bed *bed = *state;
-
-    followup_free(bed->followup);
-    free(bed);
-    return 0;
-}
-
-static int observe(struct bed *bed, const char *tag, const char *json, msec now) {
-    CLEANUP(json_putp) json_object *data = json_tokener_parse(json);
-
-    assert_non_null(data);
-    assert_true(followup_wants(tag, strlen(tag)));
-    return followup_observe(bed->followup, tag, strlen(tag), data, now);
-}
-
-static int says(struct bed *bed, const char *minion, const char *result, const char *epoch, uint64_t generation,
-                msec now) {
-    char tag[64], json[512], version[256] = "";
-
-    snprintf(tag, sizeof(tag), "salt/job/20261125070000123456/ret/%s", minion);
-    if (epoch)
-        snprintf(version, sizeof(version), ", \"epoch\": \"%s\", \"generation\": %d, \"digest\": \"%064x\"", epoch,
-                 (int)generation, (unsigned)generation);
-    snprintf(
-        json, sizeof(json),
-        "{\"id\": \"%s\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"%s\"%s}}",
-        minion, result, version);
-    return observe(bed, tag, json, now);
-}
-
-static int starts(struct bed *bed, const char *minion, msec now) {
-    char tag[64], json[64];
-
-    snprintf(tag, sizeof(tag), "salt/minion/%s/start", minion);
-    snprintf(json, sizeof(json), "{\"id\": \"%s\"}", minion);
-    return observe(bed, tag, json, now);
-}
-
-static int pings(struct bed *bed, const char *minion, msec now) {
-    char tag[64], json[64];
-
-    snprintf(tag, sizeof(tag), "salt/job/20261125070000123456/ret/%s", minion);
-    snprintf(json, sizeof(json), "{\"id\": \"%s\", \"fun\": \"test.ping\", \"return\": true}", minion);
-    return observe(bed, tag, json, now);
-}
-
-/* Who is told again at `now`, with blanks between; "" for nobody. */
-static const char *told(struct bed *bed, msec now) {
-    static char text[512];
-    const char **names = NULL;
-    size_t n = 99, length = 0;
-
-    text[0] = 0;
-    assert_int_equal(followup_repairs(bed->followup, now, &names, &n), 0);
-    assert_true((n == 0) == (names == NULL));
-    for (size_t i = 0; i < n; i++)
-        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", names[i]);
-    free(names);
-    return text;
-}
+#include "followup_bed.h"
 
 static void silence_is_told_again(void **state) {
     static const int at[] = {5, 15, 45, 105, 165, 225, 285, 345, 405, 465, 525, 585};
@@ -310,12 +205,15 @@ static void not_mine(void **state) {
     announce(bed, 1, 0);
     says(bed, "a", "not-mine", NULL, 0, 1 * S);
     says(bed, "b", "not-mine", NULL, 0, 1 * S);
-    says(bed, "b", "applied", EPOCH, 1, 5 * S); /* the state run that was under way */
     says(bed, "c", "applied", EPOCH, 1, 1 * S);
-    assert_null(followup_dropped(bed->followup, 11 * S - 1));
-    assert_int_equal(followup_due(bed->followup), 11 * S);
-    assert_string_equal(told(bed, 10 * S), ""); /* it has said what it has to say */
-    name = followup_dropped(bed->followup, 11 * S);
+    assert_string_equal(told(bed, 2 * S), "a b"); /* anybody could have said it in their names */
+    says(bed, "a", "not-mine", NULL, 0, 3 * S);
+    says(bed, "b", "not-mine", NULL, 0, 3 * S);
+    says(bed, "b", "applied", EPOCH, 1, 5 * S); /* the state run that was under way */
+    assert_null(followup_dropped(bed->followup, 13 * S - 1));
+    assert_int_equal(followup_due(bed->followup), 13 * S);
+    assert_string_equal(told(bed, 13 * S - 1), ""); /* it has said what it has to say */
+    name = followup_dropped(bed->followup, 13 * S);
     assert_string_equal(name, "a");
     free(name);
     assert_null(followup_dropped(bed->followup, 100 * S));
@@ -346,7 +244,9 @@ static void not_mine_yet(void **state) {
     assert_int_equal(followup_summary(bed->followup).current, 3);
     /* Who had it and has it no more is believed at once. */
     says(bed, "old", "not-mine", NULL, 0, now + 30 * S);
-    name = followup_dropped(bed->followup, now + 40 * S);
+    assert_string_equal(told(bed, now + 31 * S), "old");
+    says(bed, "old", "not-mine", NULL, 0, now + 32 * S);
+    name = followup_dropped(bed->followup, now + 42 * S);
     assert_string_equal(name, "old");
     free(name);
 }
@@ -381,12 +281,13 @@ static void key_deleted(void **state) {
     announce(bed, 1, 0);
     assert_int_equal(observe(bed, "salt/key", "{\"id\": \"a\", \"act\": \"delete\", \"result\": true}", 3 * S),
                      FOLLOWUP_CHANGED);
-    assert_true(followup_due(bed->followup) <= 3 * S);
-    name = followup_dropped(bed->followup, 3 * S);
+    assert_string_equal(told(bed, 4 * S), "a");
+    assert_string_equal(told(bed, 5 * S), "b");
+    assert_null(followup_dropped(bed->followup, 14 * S - 1));
+    name = followup_dropped(bed->followup, 14 * S);
     assert_string_equal(name, "a");
     free(name);
-    assert_null(followup_dropped(bed->followup, 3 * S));
-    assert_string_equal(told(bed, 5 * S), "b");
+    assert_null(followup_dropped(bed->followup, 14 * S));
 }
 
 static void cleaned(void **state) {
@@ -492,7 +393,6 @@ static void names(void **state) {
     assert_null(followup_free(NULL));
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 RUN(CASE(silence_is_told_again), CASE(current_by_its_own_word), CASE(announced_again), CASE(an_answer_that_comes_first),
     CASE(failures_go_on), CASE(ahead), CASE(conflict), CASE(start_and_return), CASE(signing_in_is_early),
     CASE(not_mine), CASE(not_mine_yet), CASE(not_mine_for_good), CASE(key_deleted), CASE(cleaned), CASE(roster_changes),

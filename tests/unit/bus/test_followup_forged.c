@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one accepted minion can do to another by events in its name. Salt's bus tells nobody who fired them. */
+#include "followup_bed.h"
+
+/* The victim is well and answers what it is asked, a fifth of a second later. */
+static bool asked(struct bed *bed, msec now) {
+    if (strcmp(told(bed, now), "db"))
+        return false;
+    says(bed, "db", "have", EPOCH, 1, now + 200);
+    return true;
+}
+
+static void running(struct bed *bed) {
+    roster(bed, "db", 0);
+    announce(bed, 1, 0);
+    says(bed, "db", "applied", EPOCH, 1, 100);
+}
+
+static void not_mine_of_somebody_else(void **state) {
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    running(bed);
+    for (msec now = 1 * S; now < 600 * S; now += 500) {
+        says(bed, "db", "not-mine", NULL, 0, now);
+        n += asked(bed, now + 1);
+        assert_null(followup_dropped(bed->followup, now + 2));
+    }
+    assert_in_range(n, 10, 50); /* five in a minute, not two in a second */
+    assert_int_equal(followup_summary(bed->followup).expected, 1);
+}
+
+static void a_key_that_was_not_deleted(void **state) {
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    running(bed);
+    for (msec now = 1 * S; now < 600 * S; now += 500) {
+        observe(bed, "salt/key", "{\"id\": \"db\", \"act\": \"delete\", \"result\": true}", now);
+        n += asked(bed, now + 1);
+        assert_null(followup_dropped(bed->followup, now + 2));
+    }
+    assert_in_range(n, 10, 50);
+}
+
+static void a_start_each_second(void **state) {
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    running(bed);
+    for (msec now = 1 * S; now < 600 * S; now += 1000) {
+        starts(bed, "db", now);
+        n += asked(bed, now + 1);
+    }
+    assert_in_range(n, 10, 50);
+}
+
+/* Jobs that went out give time; they must not give it for ever. */
+static void jobs_without_end(void **state) {
+    static const char job[] =
+        "{\"fun\": \"nodewall.update\", \"minions\": [\"db\"], \"arg\": [{\"cluster\": \"prod\", \"splay\": 300}]}";
+    struct bed *bed = *state;
+    msec now = 0;
+
+    roster(bed, "db", 0);
+    announce(bed, 1, 0);
+    for (; now < 600 * S && strcmp(told(bed, now), "db"); now += 1000)
+        observe(bed, "salt/job/1/new", job, now);
+    assert_in_range(now, 300 * S, 310 * S);
+}
+
+RUN(CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
