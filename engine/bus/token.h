@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token - one step through msgpack: what begins here, and how much of it follows. Private to engine/bus. */
+/* Token - one step through msgpack: what begins here, and how much of it follows. Private to engine/bus and monitor. */
 #pragma once
 
 #include "nodewall/base.h"

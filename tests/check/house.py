@@ -20,6 +20,7 @@ LAYERS = {
     "policy": {"base", "inventory", "policy"},
     "store": {"base", "inventory", "policy", "store"},
     "bus": {"base", "bus"},
+    "monitor": {"base", "bus", "monitor"},
     "status": {"base", "status"},
 }
 HEADER_HOME = {
@@ -27,11 +28,11 @@ HEADER_HOME = {
     "config": "config", "kubeconfig": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
-    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "status": "status",
+    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "monitor": "monitor", "status": "status",
 }
 KUBE_PURE = {"watch.c", "watch_list.c", "watch_trouble.c", "watch_machine.h", "frame.c", "decode.c", "backoff.c"}
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')
-PURE = {"kube_pure", "inventory", "policy"}
+PURE = {"kube_pure", "inventory", "policy", "monitor"}
 
 BANNED = {
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atof)\s*\(": "has no length or no error; use snprintf, strtoul with checks",

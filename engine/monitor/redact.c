@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Redact - a copy of an event's msgpack without what should not stand on a screen, in a log or in a recording.
+ *
+ * The bus carries jobs with their pillar, keys at each sign-in, and what pillar.* functions returned. Only values go: the
+ * shape of the event stays, and so do its counts. By names, hence no promise: a password that a state printed into its
+ * comment is not found. Does not: copy when nothing is to go, which is nearly always.
+ */
+#include "text.h"
+#include "walk.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define NAME_MAX_ 64    /* what is longer is the id of a state, not the name of a secret */
+
+static const uint8_t mark[] = "\xaa(redacted)";
+
+static bool ends_with(const char *name, size_t size, const char *end) {
+    size_t n = strlen(end);
+
+    return size >= n && !strncasecmp(name + size - n, end, n);
+}
+
+static bool is_secret(const char *name, size_t size) {
+    static const char *const whole[] = {"pub", "priv", "tok", "aes", "session", "pillar_override", "credentials"};
+    static const char *const ends[] = {"pillar", "token", "secret", "password", "passwd", "passphrase", "private_key",
+                                       "priv_key", "api_key", "apikey", "access_key", "secret_key"};
+
+    if (size < 3 || size > NAME_MAX_)
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(whole); i++)
+        if (size == strlen(whole[i]) && !strncasecmp(name, whole[i], size))
+            return true;
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
+        if (ends_with(name, size, ends[i]))
+            return true;
+    return false;
+}
+
+/* The event is the return of a function that shows pillar: pillar.items, runner.pillar.show_pillar. */
+static bool returns_pillar(const uint8_t *data, size_t size) {
+    const char *fun;
+    size_t n;
+
+    if (!field_text("fun", &fun, &n, data, size))
+        return false;
+    return (n >= 7 && !memcmp(fun, "pillar.", 7)) || memmem(fun, n, ".pillar.", 8);
+}
+
+struct copy {
+    struct line *line;
+    const uint8_t *copied;  /* up to here, of the original */
+    bool any;
+};
+
+/* The original up to the value, the mark for it, and on behind it. */
+static int replace(struct copy *copy, struct walk *walk) {
+    const uint8_t *value = walk->at;
+    int r = walk_skip_value(walk);
+
+    if (r == 0)
+        r = line_add(copy->line, copy->copied, (size_t)(value - copy->copied));
+    if (r == 0)
+        r = line_add(copy->line, mark, sizeof(mark) - 1);
+    copy->copied = walk->at;
+    copy->any = true;
+    return r;
+}
+
+int redact(struct line *ret, const uint8_t *data, size_t size) {
+    bool pillar = returns_pillar(data, size);
+    struct copy copy = {ret, data, false};
+    struct walk walk;
+    struct step step;
+    int r;
+
+    ret->size = 0;
+    walk_begin(&walk, data, size);
+    while ((r = walk_next(&walk, &step)) > 0) {
+        const char *name = (const char *)step.payload;
+
+        if (step.kind != STEP_KEY || (step.token.kind != TOKEN_STR && step.token.kind != TOKEN_BIN))
+            continue;
+        if (is_secret(name, step.token.count) ||
+            (pillar && step.depth == 1 && step.token.count == 6 && !memcmp(name, "return", 6)))
+            r = replace(&copy, &walk);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0 || !copy.any)
+        return r;
+    r = line_add(ret, copy.copied, (size_t)(data + size - copy.copied));
+    return r < 0 ? r : 1;
+}
