@@ -14,6 +14,7 @@
 
 static const struct command *const commands[] = {
     &command_run, &command_nodes, &command_watch, &command_status, &command_check, &command_fire,
+    &command_monitor,
 };
 
 static void print_help(FILE *out) {

@@ -18,6 +18,12 @@ static const struct {
     {{"salt-fd", required_argument, NULL, 'S'}, "FD", "what Salt's engine shim hands over; not for people"},
     {{"count", required_argument, NULL, 'n'}, "N", "end after N of them"},
     {{"timeout", required_argument, NULL, 't'}, "SECONDS", "end after so long"},
+    {{"include", required_argument, NULL, 'i'}, "FIELD=GLOB", "only events in which the field matches; repeatable"},
+    {{"exclude", required_argument, NULL, 'x'}, "FIELD=GLOB", "no events in which the field matches; repeatable"},
+    {{"until", required_argument, NULL, 'u'}, "TAG", "end with the first event of that tag"},
+    {{"quiet", no_argument, NULL, 'q'}, NULL, "show no events: just wait"},
+    {{"secrets", no_argument, NULL, 'p'}, NULL, "show pillar, passwords and keys, too"},
+    {{"socket", required_argument, NULL, 's'}, "DIR|PORT", "where the bus is: a sock_dir, or a port on 127.0.0.1"},
     {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 
@@ -30,16 +36,19 @@ static bool takes(const struct command *command, int letter) {
 static void print_help(const struct command *command) {
     printf("Usage: nodewall %s %s\n\n%s\nOptions:\n", command->name, command->synopsis, command->help);
     for (size_t i = 0; i < ARRAY_LENGTH(known_options); i++) {
+        const char *text = known_options[i].text;
         char left[40];
 
         if (!takes(command, known_options[i].option.val))
             continue;
+        if (known_options[i].option.val == 'o' && command->formats)
+            text = command->formats;
         if (known_options[i].option.val == 'S')
             snprintf(left, sizeof(left), "--salt-fd FD");
         else
             snprintf(left, sizeof(left), "-%c, --%s %s", known_options[i].option.val, known_options[i].option.name,
                      known_options[i].argument ? known_options[i].argument : "");
-        printf("  %-24s %s\n", left, known_options[i].text);
+        printf("  %-24s %s\n", left, text);
     }
 }
 
@@ -65,7 +74,24 @@ static int usage(const char *format, ...) {
     return EXIT_USAGE;
 }
 
-static int parse_one(struct options *options, int letter, const char *text) {
+static bool is_word_of(const char *words, const char *text) {
+    size_t n = strlen(text);
+
+    for (const char *at = words; (at = strstr(at, text)); at++)
+        if (n && (at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+static int keep(struct options *options, struct given *given, int letter, const char *text) {
+    if (options->n_given == GIVEN_MAX)
+        return usage("more than %d options are too many", GIVEN_MAX);
+    given[options->n_given++] = (struct given){letter, text};
+    return 0;
+}
+
+static int parse_one(struct options *options, const struct command *command, int letter, const char *text) {
+    const char *formats = command->formats ? command->formats : "table json";
     unsigned long number;
 
     switch (letter) {
@@ -78,7 +104,8 @@ static int parse_one(struct options *options, int letter, const char *text) {
         return 0;
     case 'o':
         options->json = !strcmp(text, "json");
-        return options->json || !strcmp(text, "table") ? 0 : usage("-o takes table or json, not '%s'", text);
+        options->format = text;
+        return is_word_of(formats, text) ? 0 : usage("-o takes one of %s, not '%s'", formats, text);
     case 'S':
         if (parse_number(text, INT_MAX, &number) < 0)
             return usage("--salt-fd takes a file descriptor, not '%s'", text);
@@ -97,13 +124,21 @@ static int parse_one(struct options *options, int letter, const char *text) {
 int command_main(const struct command *command, int argc, char **argv) {
     struct options options = {.config = DEFAULT_CONFIG, .salt_fd = -1, .timeout = MSEC_NEVER};
     struct option table[ARRAY_LENGTH(known_options) + 1] = {0};
+    char letters[2 * ARRAY_LENGTH(known_options) + 2] = ":";
+    struct given given[GIVEN_MAX];
     int letter, r;
 
     current_name = command->name;
-    for (size_t i = 0; i < ARRAY_LENGTH(known_options); i++)
+    options.given = given;
+    for (size_t i = 0, n = 1; i < ARRAY_LENGTH(known_options); i++) {
         table[i] = known_options[i].option;
+        if (table[i].val != 'S')
+            letters[n++] = (char)table[i].val;
+        if (table[i].val != 'S' && table[i].has_arg)
+            letters[n++] = ':';
+    }
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":c:o:vn:t:h", table, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, letters, table, NULL)) != -1) {
         if (letter == 'h') {
             print_help(command);
             return 0;
@@ -112,7 +147,8 @@ int command_main(const struct command *command, int argc, char **argv) {
             return usage("%s wants a value", argv[optind - 1]);
         if (letter == '?' || !takes(command, letter))
             return usage("it takes no option '%s'", argv[optind - 1]);
-        r = parse_one(&options, letter, optarg);
+        r = strchr("cvoSnt", letter) ? parse_one(&options, command, letter, optarg)
+                                     : keep(&options, given, letter, optarg);
         if (r)
             return r;
     }

@@ -130,11 +130,9 @@ static void drop_oldest(struct queue *queue, size_t target) {
 }
 
 void queue_push(struct queue *queue, const void *line, size_t size, unsigned weight) {
-    if (size == 0)
-        return;
     if (queue_size(queue) + size > queue->limit)
         drop_oldest(queue, size > queue->limit ? 0 : MIN(queue->limit - size, queue->limit / 4 * 3));
-    if (queue_size(queue) + size > MAX(queue->limit, size) || size > UINT32_MAX || !grow_entries(queue) ||
+    if (size == 0 || queue_size(queue) + size > MAX(queue->limit, size) || size > UINT32_MAX || !grow_entries(queue) ||
         !make_room(queue, size)) {
         queue->lost += weight;
         queue->dropped += weight;

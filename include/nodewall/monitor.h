@@ -71,8 +71,8 @@ struct queue;
 int queue_new(struct queue **ret, size_t limit);
 struct queue *queue_free(struct queue *queue);
 DEFINE_CLEANUP(struct queue, queue_free)
-/* Never fails for want of room: drops old ones, and when memory is short this one. `weight`: events that it stands for,
- * 0 for what may be lost without a word. */
+/* Never fails for want of room: drops old ones, and when memory is short this one; an empty one counts as dropped.
+ * `weight`: events that it stands for, 0 for what may be lost without a word. */
 void queue_push(struct queue *queue, const void *line, size_t size, unsigned weight);
 /* The next bytes to write. When events were dropped where these begin, *ret_lost says how many, once, and nothing is
  * handed out: push_front what shall stand there. */

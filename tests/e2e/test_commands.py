@@ -40,7 +40,7 @@ def test_wrong_usage_is_2(words):
     assert done.stderr.startswith("nodewall") and len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["run", "nodes", "watch", "status", "check", "fire"])
+@pytest.mark.parametrize("command", ["run", "nodes", "watch", "status", "check", "fire", "monitor"])
 def test_help_is_in_the_man_page_too(command):
     done = run(command, "--help")
     assert done.returncode == 0 and done.stdout.startswith(f"Usage: nodewall {command}") and done.stderr == ""
@@ -53,7 +53,7 @@ def test_help_is_in_the_man_page_too(command):
 
 def test_version_and_the_list_of_commands():
     assert re.fullmatch(r"nodewall \d+\.\d+\.\d+\n", run("--version").stdout)
-    assert all(word in run("--help").stdout for word in ("run", "nodes", "watch", "status", "check", "fire"))
+    assert all(word in run("--help").stdout for word in ("run", "nodes", "watch", "status", "check", "fire", "monitor"))
 
 
 def test_nodes_shows_who_is_let_in_and_who_is_not(kube, config):

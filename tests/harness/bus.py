@@ -44,9 +44,13 @@ def decode(frame):
 def encode(tag, data, framing):
     """The bytes of one event as the pull socket wants them."""
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    body = tag.encode() + b"\n\n" + msgpack.packb({**data, "_stamp": data.get("_stamp", stamp)}, use_bin_type=True)
-    frame = msgpack.packb({"head": {}, "body": body}, use_bin_type=True)
-    return struct.pack(">I", len(frame)) + frame if framing == "len32" else frame
+    return frame(tag.encode() + b"\n\n" + msgpack.packb({**data, "_stamp": data.get("_stamp", stamp)}, use_bin_type=True), framing)
+
+
+def frame(body, framing):
+    """Any body, tag and data, in its frame."""
+    whole = msgpack.packb({"head": {}, "body": body}, use_bin_type=True)
+    return struct.pack(">I", len(whole)) + whole if framing == "len32" else whole
 
 
 def connect(address, namespace=None):
@@ -172,6 +176,10 @@ class Publisher:
 
     def fire(self, tag, data):
         self._sock.sendall(encode(tag, data, self._framing))
+
+    def send(self, body):
+        """A body as it is, be it fit for the bus or not."""
+        self._sock.sendall(frame(body, self._framing))
 
     def close(self):
         self._sock.close()
