@@ -104,14 +104,18 @@ class Box:
         self.config = self.directory / "minion"
         self.state_dir = self.directory / "state"
         (self.directory / "nodewall.yaml").write_text(yaml.safe_dump({"state_dir": str(self.state_dir), "clusters": {}}), encoding="utf-8")
-        self.config.write_text(yaml.safe_dump({
-            "id": "box", "file_client": "local", "root_dir": str(self.directory), "file_roots": {"base": [str(self.files), str(nodewall.STATES)]},
-            "pillar_roots": {"base": [str(self.pillars)]}, "module_dirs": [str(nodewall.STATES)], "nodewall_dir": str(self.cache),
-            "extension_modules": str(self.directory / "extmods"), "enable_fqdns_grains": False, "enable_gpu_grains": False, "grains_cache": False,
-            "log_level": "warning"}), encoding="utf-8")
+        self.configure()
         (self.pillars / "top.sls").write_text("base: {'*': [rules]}\n", encoding="utf-8")
         self.pillar({})
         self.namespace.nft("flush", "ruleset")
+
+    def configure(self, module_dirs=(), **more):
+        """The minion's options."""
+        self.config.write_text(yaml.safe_dump({
+            "id": "box", "file_client": "local", "root_dir": str(self.directory), "file_roots": {"base": [str(self.files), str(nodewall.STATES)]},
+            "pillar_roots": {"base": [str(self.pillars)]}, "module_dirs": [str(nodewall.STATES), *module_dirs], "nodewall_dir": str(self.cache),
+            "extension_modules": str(self.directory / "extmods"), "enable_fqdns_grains": False, "enable_gpu_grains": False, "grains_cache": False,
+            "log_level": "warning", **more}), encoding="utf-8")
 
     # --- the master's side ---
     def publish(self, *clusters):
@@ -142,9 +146,10 @@ class Box:
     def update(self, cluster, last=None, fails=False, **more):
         return self.call("nodewall.update", fails=fails, **cluster.job(last, **more))
 
-    def state(self, function="nodewall.applied", test=False):
+    def state(self, function="nodewall.applied", test=False, **words):
         """One state, alone in a run: its return."""
-        high = {"rules": {function.partition(".")[0]: [function.partition(".")[2]], "__sls__": "x", "__env__": "base"}}
+        module, _, name = function.partition(".")
+        high = {"rules": {module: [name, *({key: value} for key, value in words.items())], "__sls__": "x", "__env__": "base"}}
         found = self.worker.ask("state", minion=str(self.config), high=high, test=test)
         assert isinstance(found, dict) and len(found) == 1, found
         return next(iter(found.values()))

@@ -16,13 +16,17 @@ class MasterDir:
         self.pillar_root = self.directory / "pillar"
         for path in (self.directory / "master.d", self.pillar_root, self.state):
             path.mkdir(parents=True)
-        self.path.write_text(yaml.safe_dump({"root_dir": str(self.directory), "id": "m", "log_level": "warning",
-                                             "pillar_roots": {"base": [str(self.pillar_root)]}, **(own or {})}), encoding="utf-8")
+        self.write_own(**(own or {}))
         self.snippet = self.moved(nodewall.SNIPPET.read_text(encoding="utf-8"))
         (self.directory / "master.d" / "zz-nodewall.conf").write_text(self.snippet, encoding="utf-8")
         for name, options in (more or {}).items():
             (self.directory / "master.d" / name).write_text(yaml.safe_dump(options), encoding="utf-8")
         self.configure({})
+
+    def write_own(self, **own):
+        """The master's own file."""
+        self.path.write_text(yaml.safe_dump({"root_dir": str(self.directory), "id": "m", "log_level": "warning",
+                                             "pillar_roots": {"base": [str(self.pillar_root)]}, **own}), encoding="utf-8")
 
     def moved(self, text):
         """The snippet with its paths moved; `nodewall_config` tells the reactor where the configuration is."""

@@ -72,6 +72,12 @@ def test_from_a_fresh_minion_to_one_without_a_master(wire, tmp_path, version):
 
         # By the module, with pillar from the master; a rule just typed wrong costs one sentence.
         assert bed.db.salt.cmd("nodewall.apply")["result"] == "have"
+
+        # The mine: what a minion says of itself, asked from the real one.
+        bed.db.salt.cmd("mine.send", "network.ip_addrs")
+        bed.pillar({"rules": {**prod(), "self": rule({"minions": "L@db", "within": "10.77.0.0/24"}, port=99)}})
+        assert bed.db.salt.cmd("nodewall.apply")["changes"]["rules"]["self"]["added"] == {bed.db.address: "minions/db"}
+
         bed.pillar({"rules": {"postgres": rule({"kubernetes": "prdo"})}})
         done = bed.master.cmd("db", "nodewall.apply", full=True)["db"]
         assert done["retcode"] != 0 and "there is no cluster 'prdo'; this master has: prod" in done["ret"]["comment"]

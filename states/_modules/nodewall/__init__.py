@@ -10,7 +10,7 @@ Invariants: the firewall changes in one nft transaction or not at all; whatever 
 outcome is a value with one sentence, never a traceback.
 
 The parts: sets (addresses, digests, order), rules (pillar), kernel (nft), cache (disk, lock), protocol (which set), master
-(what is asked of it), converge (all of them together), and report (what is here, and why).
+(what is asked of it), sources (what other modules say), converge (all of them together), report (what is here, and why).
 """
 
 import contextlib
@@ -30,7 +30,7 @@ if __name__ not in sys.modules:
     sys.modules[__name__].__path__ = __path__
 
 # pylint: disable=wrong-import-position
-from . import cache, converge, kernel, master, report, rules, sets
+from . import cache, converge, kernel, master, report, rules, sets, sources
 
 log = logging.getLogger(__name__)
 
@@ -131,13 +131,15 @@ def apply_(test=False, accept=False, pillar=None):
         salt 'db*' nodewall.apply test=True
     """
     try:
-        # Before the lock: a pillar that takes seconds to compile keeps no update waiting.
+        # Before the lock: a pillar that takes seconds to compile, or a source that does, keeps no update waiting.
         config, warnings, refused = _rules(pillar)
+        resolved = sources.resolve(config, __salt__, warnings) if config else {}
+        fetch = master.fetcher(__opts__, resolved=resolved)
         with _locked(test) as folder:
             if config:
-                done = converge.whole(folder, config, master.fetcher(__opts__), test=test, accept=accept)
+                done = converge.whole(folder, config, fetch, test=test, accept=accept)
             else:
-                done = converge.repaired(folder, master.fetcher(__opts__), test)
+                done = converge.repaired(folder, fetch, test)
         done["warnings"] = warnings + done["warnings"]
         if refused:
             done.update(result="failed", comment="; ".join([refused] + ([done["comment"]] if done["comment"] else [])))
@@ -168,12 +170,16 @@ def _rules(pillar):
         return None, warnings + [said], None
     config = None
     try:
-        config = rules.read(ours)
+        config = rules.read(ours, _known)
     except sets.Invalid as error:
         problems.append(str(error))
     if problems:
         return None, warnings, "; ".join(problems + ["the rules that are applied stay"])
     return config, warnings, None
+
+
+def _known(kind):
+    return sources.function(kind) in __salt__
 
 
 def _sentences(value):
@@ -266,21 +272,31 @@ def diff():
     return done if done["result"] in ("failed", "locked") else done["changes"]
 
 
-def addresses(source):
+def addresses(source, **options):
     """
-    The addresses that a source stands for, sorted, for firewalls that are managed otherwise.
+    The addresses that a source stands for, sorted, for firewalls that are managed otherwise; in an SLS of states or of
+    pillar. Of a cluster, the master's set, or the last one known here when the master is away.
+
+    source
+        As in a rule's ``from``: ``kubernetes:prod``, ``minions:app*`` with ``within``, a mapping, one of your own.
 
     .. code-block:: bash
 
         salt 'db*' nodewall.addresses kubernetes:prod
     """
-    kind, _, name = str(source).partition(":")
     try:
-        if kind != "kubernetes":
-            return [sets.text(sets.record(source))]
-        if not sets.is_cluster(name):
-            raise sets.Invalid("{!r} can't be a cluster's name".format(name))
-        found = master.fetcher(__opts__)(name)
+        options = {key: value for key, value in options.items() if not key.startswith("__")}
+        if options and isinstance(source, str):
+            kind, _, value = source.partition(":")
+            source = dict(options, **{kind: value.strip()})
+        source = rules.source(rules.plain(source), _known)
+        name = rules.set_name(source)
+        if name is None:
+            return [source] if isinstance(source, str) else _no_addresses(source)
+        if sets.is_cluster(name):
+            found = master.published(__opts__, name) or master.fetcher(__opts__)(name)
+        else:
+            found = sources.one(source, __salt__, [])
         if isinstance(found, str):
             kept = cache.load(_folder(), name)
             if kept is None:
@@ -289,6 +305,10 @@ def addresses(source):
     except sets.Invalid as error:
         raise CommandExecutionError(str(error)) from None
     return [sets.text(rec) for rec in sorted(found[1])]
+
+
+def _no_addresses(source):
+    raise sets.Invalid("an interface has no addresses that could be listed: {}".format(source["interface"]))
 
 
 def _failed(result, sentence):

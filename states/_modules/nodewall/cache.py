@@ -4,7 +4,7 @@ Cache: what was last applied, on the minion's disk, for the boot and for the tim
 
     lock                      flock'ed by everything that changes the table
     rules.json                the rules as accepted, the effective ones, and the shape of the table that they made
-    cluster-<name>.json       a whole set with its version
+    cluster-<name>.json       a whole set with its version; sources that are no clusters have sets, too
     cluster-<name>.deltas     one line of JSON for each delta since
     cluster-<name>.extras     what another store's set adds while nothing tells which of the two is newer
 
@@ -99,8 +99,8 @@ def _remove(path):
 
 
 def _path(folder, cluster, suffix):
-    if not sets.is_cluster(cluster):
-        raise sets.Invalid("{!r} can't be a cluster's name".format(cluster))
+    if not sets.is_name(cluster):
+        raise sets.Invalid("{!r} can't be a set's name".format(cluster))
     return os.path.join(folder, "cluster-{}.{}".format(cluster, suffix))
 
 
@@ -217,7 +217,7 @@ def clusters(folder):
     """The clusters that have a file."""
     with contextlib.suppress(OSError):
         names = [name[8:-5] for name in os.listdir(folder) if name.startswith("cluster-") and name.endswith(".json")]
-        return sorted(filter(sets.is_cluster, names))
+        return sorted(filter(sets.is_name, names))
     return []
 
 

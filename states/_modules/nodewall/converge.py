@@ -39,7 +39,7 @@ def quick(folder, cluster, header, chain):
     held = (kernel.markers() or {}).get(cluster)
     if held is None:
         config = _config(folder)
-        return None if config and cluster in rules.clusters(config) else _answer("not-mine", cluster, None)
+        return None if config and cluster in rules.named_sets(config) else _answer("not-mine", cluster, None)
     if header is None:
         return None
     if sets.order(held, header) in (sets.SAME, sets.OLDER):
@@ -123,7 +123,7 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         "comment": report.comment(changes) or ("only the version moved, no address did" if script else ""),
         "changes": changes,
         "clusters": {name: _public(plan) for name, plan in plans.items() if plan.version},
-        "warnings": [_warning(name, plan) for name, plan in plans.items() if plan.comment],
+        "warnings": [_warning(rules.title(name, config), plan) for name, plan in plans.items() if plan.comment],
         "plans": plans,
         "changed": bool(script),
     }
@@ -131,13 +131,13 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         warnings = _keep(lambda: _save_sets(folder, plans, kept))
         _run(script, target, plans)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
-    _incomplete(done, target, plans)
+    _incomplete(done, config, target, plans)
     return done
 
 
-def _warning(name, plan):
+def _warning(title, plan):
     if plan.result == "conflict" or plan.version is None:
-        return "cluster {}: {}".format(name, plan.comment) if plan.result == "conflict" else plan.comment
+        return "{}: {}".format(title, plan.comment) if plan.result == "conflict" else plan.comment
     return "{}; the set that is applied stays, it is {}".format(plan.comment, report.spoken(report.age(plan.version.as_of)))
 
 
@@ -147,7 +147,7 @@ def _concerned(config, previous):
     the former one goes on, and must not go on with old addresses.
     """
     former = {name: previous[name] for name in set(previous) & set(config["rules"])}
-    return set(rules.clusters(config)) | set(rules.clusters({"rules": former}))
+    return set(rules.named_sets(config)) | set(rules.named_sets({"rules": former}))
 
 
 def _run(script, target, plans):
@@ -170,13 +170,13 @@ def _anew(target, plans):
     return kernel.whole({name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}, target["segments"])
 
 
-def _incomplete(done, target, plans):
+def _incomplete(done, config, target, plans):
     if any(plan.result == "conflict" for plan in plans.values()) and done["result"] == "have":
         done["result"] = "conflict"
     if target["left_out"]:
-        missing = sorted(name for name, plan in plans.items() if plan.version is None)
+        missing = sorted(rules.title(name, config) for name, plan in plans.items() if plan.version is None)
         done["result"] = "incomplete"
-        done["comment"] = "rule {} isn't installed: cluster {} was never synced (`closed: true` installs it all the same)".format(
+        done["comment"] = "rule {} isn't installed: {} was never synced (`closed: true` installs it all the same)".format(
             ", ".join(target["left_out"]), ", ".join(missing)
         )
 
@@ -187,7 +187,7 @@ def _target(config, plans, previous, guarded):
     if config is None:
         return {"segments": None, "effective": None, "left_out": [], "guarded": [], "print": None}
     segments, effective, left_out = rules.compile(config, missing, previous, guarded)
-    for name in set(plans) - set(rules.clusters(config)) - set(rules.clusters({"rules": effective})):
+    for name in set(plans) - set(rules.named_sets(config)) - set(rules.named_sets({"rules": effective})):
         del plans[name]
     bare = kernel.whole({name: (None, {}) for name in plans}, segments)
     return {

@@ -95,7 +95,7 @@ def _markers(listed):
             version = sets.Version(
                 epoch, generation, words[3] if len(words) > 3 else "", "", _digest_of(key[1:]), None
             )
-            if sets.is_cluster(cluster) and marker_key(cluster, version) == " . ".join(key):
+            if sets.is_name(cluster) and marker_key(cluster, version) == " . ".join(key):
                 found[cluster] = version
         except (KeyError, TypeError, IndexError, ValueError, OSError):
             continue
@@ -146,7 +146,7 @@ class Table:
     def _take(self, body):
         prefix, _, rest = body["name"].partition("-")
         cluster, _, suffix = rest.rpartition("-")
-        if prefix != "cluster" or suffix not in SUFFIXES:
+        if prefix not in ("cluster", "source") or suffix not in SUFFIXES:
             return
         found = self.members.setdefault(cluster, {})
         for element in body.get("elem", []):
@@ -175,8 +175,11 @@ def read():
 
 
 def _set_name(cluster, rec):
-    kind = "v" if sets.is_host(rec) else "net"
-    return "cluster-{}-{}{}".format(cluster, kind, rec[0])
+    return _named(cluster, ("v{}" if sets.is_host(rec) else "net{}").format(rec[0]))
+
+
+def _named(cluster, suffix):
+    return "{}-{}-{}".format("cluster" if sets.is_cluster(cluster) else "source", cluster, suffix)
 
 
 def _by_set(cluster, members):
@@ -239,7 +242,7 @@ def whole(clusters, segments):
     for name, (_, members) in sorted(clusters.items()):
         groups = _by_set(name, members)
         for suffix in SUFFIXES:
-            set_name = "cluster-{}-{}".format(name, suffix)
+            set_name = _named(name, suffix)
             lines += _set(
                 set_name,
                 "ipv4_addr" if suffix.endswith("4") else "ipv6_addr",
@@ -270,7 +273,7 @@ def _segment(segment):
     lines += ['iifname "{}" accept'.format(name) for name in segment["interfaces"]]
     for family, word in (("4", "ip"), ("6", "ip6")):
         for name in segment["clusters"]:
-            lines += ["{} saddr @cluster-{}-{}{} accept".format(word, name, kind, family) for kind in ("v", "net")]
+            lines += ["{} saddr @{} accept".format(word, _named(name, kind + family)) for kind in ("v", "net")]
         if segment["v" + family]:
             lines.append("{} saddr {{\n{}\n}} accept".format(word, ",\n".join(segment["v" + family])))
     comment = ", ".join(segment["rules"])[:120]

@@ -7,6 +7,7 @@ Options and grains are passed in: Salt gives its dunders to the package's own fi
 """
 
 import logging
+import os
 import time
 
 import salt.fileclient
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 MASTER_TIMEOUT = 5
 MASTER_TRIES = 2
 FETCH_TRIES = 3
+DEFAULT_STATE_DIR = "/var/lib/nodewall"
 
 
 class Away(Exception):
@@ -31,11 +33,16 @@ def _impatient(opts, **more):
     return dict(opts, detect_mode=True, auth_timeout=MASTER_TIMEOUT, auth_tries=1, **more)
 
 
-def fetcher(opts, announced=None):
-    """fetch(cluster) for one run: (Version, members) of the set that the master publishes, or a sentence why not."""
+def fetcher(opts, announced=None, resolved=None):
+    """
+    fetch(name) for one run: (Version, members) of the set that the master publishes, or a sentence why not. What is no
+    cluster is taken from ``resolved`` {name: the same}, if it was asked for.
+    """
     away = []
 
     def fetch(cluster):
+        if not sets.is_cluster(cluster):
+            return (resolved or {}).get(cluster)
         try:
             return away[0] if away else _fetch(opts, cluster, announced)
         except Away as error:
@@ -69,6 +76,19 @@ def _fetch(opts, cluster, announced):
         if not behind or attempt == FETCH_TRIES - 1:
             return found
     return problem
+
+
+def published(opts, cluster):
+    """
+    (Version, members) where this machine is the master, or None. In pillar's rendering ``salt://`` is pillar's own files,
+    so there the engine's directory is read.
+    """
+    state_dir = str(opts.get("nodewall_state_dir") or DEFAULT_STATE_DIR)
+    try:
+        with open(os.path.join(state_dir, "files", "nodewall", cluster + ".json"), "rb") as stream:
+            return sets.parse(stream.read(cache.FILE_MAX), cluster)
+    except OSError:
+        return None
 
 
 def pillar(opts, grains):

@@ -55,7 +55,7 @@ def plan(marker, in_kernel, kept, fetched, accept=False):
         lost = len(set(members) - set(offered))
         if len(members) >= LOSS_FROM and lost > LOSS_MAX * len(members):
             relation = sets.CONFLICT
-            comment = "its set is of a new store and would take away {} of {} addresses".format(lost, len(members))
+            comment = "its new set would take away {} of {} addresses at once".format(lost, len(members))
     if relation == sets.NEWER:
         stays = extras if sets.rv_higher(extras.rv, version.rv) else cache.NO_EXTRAS
         return Plan(version, offered, stays, "applied", "")

@@ -90,8 +90,8 @@ def _sources(rule, members):
 
 def _members(rule, members):
     return {
-        rec: "{}/{}".format(name, label.partition(" ")[0])
-        for name in (rules.clusters({"rules": {"": rule}}) if rule else ())
+        rec: "{}/{}".format(name.partition("_")[0], label.partition(" ")[0])
+        for name in (rules.named_sets({"rules": {"": rule}}) if rule else ())
         for rec, label in members.get(name, {}).items()
     }
 
@@ -155,7 +155,7 @@ class Applied:
 def status(folder):
     """See nodewall.status."""
     here = Applied(folder)
-    names = set(rules.clusters(here.config)) if here.config else set()
+    names = set(rules.named_sets(here.config)) if here.config else set()
     names |= set(here.table.markers) if here.table else set()
     drift = here.drift()
     return {
@@ -215,15 +215,23 @@ def _reasons(source, rec, table):
         return [{"address": source}] if sets.contains(sets.record(source), rec) else []
     if "interface" in source:
         return [{"interface": source["interface"], "if": "it comes in there"}]
-    name, found = source["kubernetes"], []
+    name, kind, found = rules.set_name(source), rules.kind(source), []
     for outer, label in sorted(table.members.get(name, {}).items()):
         if sets.contains(outer, rec):
             node, _, since = label.partition(" ")
-            reason = {"kubernetes": name, "node": node, "since": since or "not known"}
+            reason = {kind: source[kind], "node": node, "since": since or "not known"}
             if outer != rec:
                 reason["network"] = sets.text(outer)
             found.append(reason)
     return found
+
+
+def _said(by):
+    if "interface" in by:
+        return "if it comes in by {}".format(by["interface"])
+    if "node" in by:
+        return "{} of {} since {}".format(by["node"], next(iter(by.values())), by["since"])
+    return by["address"]
 
 
 def _verdict(found, here):
@@ -233,8 +241,7 @@ def _verdict(found, here):
         return "mode set-only: nodewall keeps the sets and judges nothing itself"
     said = []
     for name, one in found.items():
-        reasons = ["{} of {} since {}".format(by["node"], by["kubernetes"], by["since"]) if "node" in by else
-                   "if it comes in by {}".format(by["interface"]) if "interface" in by else by["address"] for by in one["by"]]
+        reasons = [_said(by) for by in one["by"]]
         # A port that two rules name is open to whom either lets in: so this is said of the rule, not of the port.
         said.append("{} ({}): {}".format(name, ", ".join(one["ports"]), ", ".join(reasons) or "not let in"))
     return "; ".join(said) or "no rule is applied here"

@@ -9,7 +9,9 @@ Invariant: ``read`` either takes every rule or raises with a sentence for each b
 No kernel, no files, no Salt in here.
 """
 
+import hashlib
 import ipaddress
+import json
 import re
 
 from . import sets
@@ -23,7 +25,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
 INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}\*?\Z")
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
 KIND = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)\Z", re.DOTALL)
-SOURCES = "an address, a network, `kubernetes: NAME`, `interface: NAME`"
+SOURCES = "an address, a network, `kubernetes: NAME`, `interface: NAME`, `minions: TARGET`"
+# Beside the key that says the kind of a source.
+OPTIONS = {"within", "trust_grains", "function"}
+# Of a compound target: what a minion claims about itself (grains; S@ compares with the addresses in them, N@ may hold any of these).
+CLAIMED = re.compile(r"(?:\A|[\s(!])[GPSN]@")
+FUNCTION = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)?\Z")
 
 
 def plain(value):
@@ -35,8 +42,11 @@ def plain(value):
     return value
 
 
-def read(pillar):
-    """{"mode", "rules": {name: {...}}} from the pillar key ``nodewall``; sets.Invalid with all that is wrong."""
+def read(pillar, known=None):
+    """
+    {"mode", "rules": {name: {...}}} from the pillar key ``nodewall``; sets.Invalid with all that is wrong. ``known(kind)``:
+    whether there is a module for a source of that kind (None: that was asked before).
+    """
     problems = []
     mode = pillar.get("mode", "guard")
     if mode == "iptables":
@@ -50,7 +60,7 @@ def read(pillar):
         try:
             if str(name) in rules:
                 raise sets.Invalid("its name is there twice")
-            rules[str(name)] = _rule(name, rule, mode)
+            rules[str(name)] = _rule(name, rule, mode, known)
         except sets.Invalid as error:
             problems.append("rule {}: {}".format(name, error))
     if problems:
@@ -58,7 +68,7 @@ def read(pillar):
     return {"mode": mode, "rules": rules}
 
 
-def _rule(name, rule, mode):
+def _rule(name, rule, mode, known):
     if not isinstance(name, (str, int)) or not NAME.match(str(name)):
         raise sets.Invalid("a rule's name has letters, digits, blanks and . _ - only, at most 63")
     if not isinstance(rule, dict):
@@ -78,7 +88,7 @@ def _rule(name, rule, mode):
         raise sets.Invalid("proto {!r}: there are {}".format(rule.get("proto"), ", ".join(PROTOCOLS)))
     if flows == "keep" and protocols != ["tcp"]:
         raise sets.Invalid("flows: keep is for tcp")
-    checked = {"proto": protocols, "flows": flows, "closed": rule.get("closed", False), "from": _sources(rule)}
+    checked = {"proto": protocols, "flows": flows, "closed": rule.get("closed", False), "from": _sources(rule, known)}
     checked["force"] = rule.get("force", False)
     if mode != "set-only" or "port" in rule:
         checked["port"] = _ports(rule, protocols)
@@ -107,44 +117,70 @@ def _ports(rule, protocols):
     return ports
 
 
-def _sources(rule):
+def _sources(rule, known):
     given = rule.get("from")
     if given is None or given == []:
         raise sets.Invalid("`from` is missing: a list of {}".format(SOURCES))
-    return [_source(item) for item in (given if isinstance(given, list) else [given])]
+    return [source(item, known) for item in (given if isinstance(given, list) else [given])]
 
 
-def _source(item):
-    """One checked source: an address or network as text, or {kind: name}."""
+def source(item, known=None):
+    """One checked source: an address or network as text, or {kind: value} with its options."""
     if isinstance(item, dict):
-        if len(item) != 1:
-            raise sets.Invalid("{!r} has several keys; a source is {}".format(item, SOURCES))
-        kind, value = next(iter(item.items()))
-        return _named(str(kind), value)
+        kinds = [key for key in item if key not in OPTIONS]
+        if len(kinds) != 1:
+            raise sets.Invalid("{!r}: a source has one key that says what it is: {}".format(item, SOURCES))
+        return _named(str(kinds[0]), item[kinds[0]], {key: item[key] for key in item if key in OPTIONS}, known)
     if isinstance(item, str):
         try:
             return sets.text(sets.record(item.strip()))
         except sets.Invalid:
             match = KIND.match(item)
             if match and "::" not in item:
-                return _named(match.group(1), match.group(2))
+                return _named(match.group(1), match.group(2), {}, known)
             raise
     sets.record(item)
     raise sets.Invalid("{!r} is no source".format(item))
 
 
-def _named(kind, value):
+def _named(kind, value, options, known):
     if kind == "kubernetes":
         if not sets.is_cluster(value):
             raise sets.Invalid("{!r} can't be a cluster's name ([a-z0-9.-], at most 63)".format(value))
     elif kind == "interface":
         if not isinstance(value, str) or not INTERFACE.match(value):
             raise sets.Invalid("{!r} can't be an interface's name".format(value))
-    elif kind in ("minions", "mine"):
-        raise sets.Invalid("the source `{}` isn't supported yet; there are {}".format(kind, SOURCES))
-    else:
-        raise sets.Invalid("there is no source `{}`; there are {}".format(kind, SOURCES))
-    return {kind: value}
+    elif not KIND.match(kind + ":") or (known and not known(kind)):
+        raise sets.Invalid("there is no source `{}`; there are {}, and what a module nodewall_{} adds".format(kind, SOURCES, kind))
+    if options and kind in ("kubernetes", "interface"):
+        raise sets.Invalid("the source `{}` has no {}".format(kind, ", ".join(sorted(options))))
+    if "within" in options:
+        networks = options["within"] if isinstance(options["within"], list) else [options["within"]]
+        options = dict(options, within=[sets.text(sets.record(item)) for item in networks])
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        raise sets.Invalid("{}: {!r} is no plain value".format(kind, value)) from None
+    if kind == "minions":
+        _minions(value, options)
+    elif set(options) - {"within"}:
+        raise sets.Invalid("the source `{}` has no {}".format(kind, ", ".join(sorted(set(options) - {"within"}))))
+    return dict(options, **{kind: value})
+
+
+def _minions(value, options):
+    """The mine holds what each minion says of itself; these are the limits to what one of them can open."""
+    if not isinstance(value, str) or not value.strip():
+        raise sets.Invalid("minions: {!r} is no target".format(value))
+    if not options.get("within"):
+        raise sets.Invalid("minions needs `within`: the networks in which their addresses may be, for a minion can claim any")
+    if type(options.get("trust_grains", False)) is not bool:
+        raise sets.Invalid("trust_grains is true or false")
+    if CLAIMED.search(value) and not options.get("trust_grains"):
+        raise sets.Invalid("minions {!r} goes by grains, which a minion claims itself; say `trust_grains: true` if you mean it".format(value))
+    function = options.get("function", "network.ip_addrs6")
+    if not isinstance(function, str) or not FUNCTION.match(function):
+        raise sets.Invalid("function {!r} is no key of the mine".format(function))
 
 
 def kept(saved):
@@ -163,13 +199,38 @@ def effective(saved):
         return {}
 
 
-def clusters(config):
-    """The clusters that rules name, sorted."""
-    return sorted({name for rule in config["rules"].values() for name in _of_kind(rule, "kubernetes")})
+def kind(source):
+    """What a source is: address, interface, kubernetes, minions, …"""
+    return "address" if isinstance(source, str) else next(key for key in source if key not in OPTIONS)
 
 
-def _of_kind(rule, kind):
-    return [source[kind] for source in rule["from"] if isinstance(source, dict) and kind in source]
+def set_name(source):
+    """The name of the set that holds a source's addresses, or None if it needs none. Two rules with one source share it."""
+    what = kind(source)
+    if what in ("address", "interface"):
+        return None
+    if what == "kubernetes":
+        return source[what]
+    printed = hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()
+    return "{}_{}".format(what.replace("_", "")[:24], printed[:8])
+
+
+def named_sets(config):
+    """{set name: source} of what the rules name, in the order of the names."""
+    found = {set_name(source): source for rule in config["rules"].values() for source in rule["from"]}
+    found.pop(None, None)
+    return dict(sorted(found.items()))
+
+
+def title(name, config):
+    """How a set is called when a person reads it."""
+    source = named_sets(config).get(name) if config else None
+    what = kind(source) if source else "kubernetes"
+    return "cluster " + name if what == "kubernetes" else "{} {}".format(what, source[what])
+
+
+def _sets_of(rule):
+    return [name for name in map(set_name, rule["from"]) if name]
 
 
 def guarded_by(segments):
@@ -201,11 +262,11 @@ def compile(config, missing=(), previous=None, guarded=()):  # pylint: disable=r
     missing, previous = set(missing), previous or {}
     effective, left_out = {}, []
     for name, rule in config["rules"].items():
-        if rule["closed"] or not missing.intersection(_of_kind(rule, "kubernetes")):
+        if rule["closed"] or not missing.intersection(_sets_of(rule)):
             effective[name] = rule
             continue
         left_out.append(name)
-        if name in previous and not missing.intersection(_of_kind(previous[name], "kubernetes")):
+        if name in previous and not missing.intersection(_sets_of(previous[name])):
             effective[name] = previous[name]
     waiting = [span for name in left_out for span in spans(config["rules"][name])]
     guarded = [tuple(span) for span in guarded]
@@ -244,8 +305,8 @@ def _segment(proto, low, high, names, rules):
         "low": low,
         "high": high,
         "rules": list(names),
-        "clusters": sorted({name for rule in of for name in _of_kind(rule, "kubernetes")}),
-        "interfaces": sorted({name for rule in of for name in _of_kind(rule, "interface")}),
+        "clusters": sorted({name for rule in of for name in _sets_of(rule)}),
+        "interfaces": sorted({source["interface"] for rule in of for source in rule["from"] if kind(source) == "interface"}),
         "v4": [str(net) for net in ipaddress.collapse_addresses(net for net in static if net.version == 4)],
         "v6": [str(net) for net in ipaddress.collapse_addresses(net for net in static if net.version == 6)],
         # A flow is kept only where nobody asks for the stricter way.

@@ -20,6 +20,8 @@ from collections import namedtuple
 MEMBERS_MAX = 262144
 GENERATION_MAX = 1 << 53
 CLUSTER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+# What rules.set_name makes of a source that isn't a cluster: no cluster's name has an underscore.
+OTHER = re.compile(r"[a-z0-9]{1,24}_[0-9a-f]{8}\Z")
 EPOCH = re.compile(r"[0-9a-f]{16}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 RV = re.compile(r"[0-9]{0,40}\Z")
@@ -42,6 +44,11 @@ class Version(namedtuple("Version", "epoch generation rv as_of digest count")):
 
 def is_cluster(name):
     return isinstance(name, str) and CLUSTER.match(name) is not None
+
+
+def is_name(name):
+    """Whether a set may have this name: a cluster's, or one that stands for another source."""
+    return is_cluster(name) or (isinstance(name, str) and OTHER.match(name) is not None)
 
 
 def record(text):
