@@ -70,7 +70,7 @@ static int read_source(struct cluster_config *cluster, const struct field *entry
     int r = 0;
 
     if (field_get(&field, entry, "kubeconfig"))
-        r = field_path(&cluster->kubeconfig, &field, problem);
+        r = field_paths(&cluster->kubeconfig, &field, problem);
     if (r >= 0 && field_get(&field, entry, "context"))
         r = field_string(&cluster->context, &field, problem);
     if (r >= 0 && field_get(&field, entry, "in_cluster"))

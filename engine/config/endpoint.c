@@ -30,6 +30,7 @@ struct endpoint *endpoint_free(struct endpoint *endpoint) {
     credential_done(&endpoint->key);
     secret_free(endpoint->token);
     free(endpoint->token_file);
+    exec_plugin_free(endpoint->exec);
     free(endpoint->as.user);
     free(endpoint->as.uid);
     strings_free(endpoint->as.groups);

@@ -31,6 +31,10 @@ bool field_get(struct field *ret, const struct field *parent, const char *key) {
     return true;
 }
 
+bool field_is_empty(const struct field *field) {
+    return json_object_is_type(field->value, json_type_string) && json_object_get_string_len(field->value) == 0;
+}
+
 size_t field_length(const struct field *field) {
     return json_object_is_type(field->value, json_type_array) ? json_object_array_length(field->value) : 0;
 }
@@ -176,6 +180,49 @@ int field_path(char **ret, const struct field *field, struct problem *problem) {
     return 0;
 }
 
+static int add_path(char **paths, const struct field *field, const char *typed, struct problem *problem) {
+    CLEANUP(cleanup_free) char *path = NULL;
+    char *longer;
+
+    if (typed[0] == '~')
+        return field_problem(field, problem, "write the whole path", "begins with ~, which only a shell understands");
+    path = path_beside(field->document->path, typed);
+    if (!path || asprintf(&longer, "%s%s%s", *paths ? *paths : "", *paths ? ":" : "", path) < 0)
+        return -ENOMEM;
+    free(*paths);
+    *paths = longer;
+    return 0;
+}
+
+int field_paths(char **ret, const struct field *field, struct problem *problem) {
+    bool is_list = json_object_is_type(field->value, json_type_array);
+    CLEANUP(cleanup_free) char *paths = NULL;
+    struct field item = *field;
+    int r = 0;
+
+    if (is_list && field_length(field) == 0)
+        return field_problem(field, problem, "name at least one", "is empty");
+    for (size_t i = 0; r >= 0 && i < (is_list ? field_length(field) : 1); i++) {
+        CLEANUP(cleanup_free) char *typed = NULL;
+        char *rest;
+
+        if (is_list)
+            field_item(&item, field, i);
+        r = field_string(&typed, &item, problem);
+        rest = typed;
+        for (char *one; r >= 0 && (one = strsep(&rest, ":"));)
+            if (one[0]) /* as in $KUBECONFIG, where an empty one is none */
+                r = add_path(&paths, &item, one, problem);
+    }
+    if (r < 0)
+        return r;
+    if (!paths)
+        return field_problem(field, problem, "name at least one", "has no path in it");
+    free(*ret);
+    *ret = TAKE_PTR(paths);
+    return 0;
+}
+
 int field_strings(char ***ret, const struct field *field, size_t most, struct problem *problem) {
     CLEANUP(strings_freep) char **strings = NULL;
     size_t n = field_length(field);
@@ -276,4 +323,13 @@ int field_choice(int *ret, const struct field *field, const char *const *words, 
     for (size_t i = 0; words[i] && n < sizeof(hint); i++)
         n += (size_t)snprintf(hint + n, sizeof(hint) - n, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
     return field_problem(field, problem, hint, "is \"%.60s\"", value);
+}
+
+int reading_take(struct reading *reading, int r) {
+    if (r != -EINVAL)
+        return r;
+    reading->bad = true;
+    if (reading->all)
+        problem_add(reading->all, &reading->one);
+    return 0;
 }

@@ -22,6 +22,7 @@ void field_root(struct field *ret, const struct document *document);
 /* False: no such key, or null, or `parent` is no mapping. */
 bool field_get(struct field *ret, const struct field *parent, const char *key);
 void field_item(struct field *ret, const struct field *parent, size_t index);
+bool field_is_empty(const struct field *field);         /* a text without a character: for kubectl the same as none */
 size_t field_length(const struct field *field);         /* items; 0 if it is no sequence */
 
 int field_problem(const struct field *field, struct problem *problem, const char *hint, const char *format, ...) PRINTF(4, 5);
@@ -32,6 +33,8 @@ int field_mapping(const struct field *field, const char *const *keys, struct pro
 int field_string(char **ret, const struct field *field, struct problem *problem);
 int field_secret(char **ret, const struct field *field, struct problem *problem);       /* at most CREDENTIAL_LIMIT * 2 */
 int field_path(char **ret, const struct field *field, struct problem *problem);         /* absolute, by the file's directory */
+/* One path, several with colons between (as in $PATH), or a list of paths: with colons between, each absolute. */
+int field_paths(char **ret, const struct field *field, struct problem *problem);
 int field_strings(char ***ret, const struct field *field, size_t most, struct problem *problem);
 int field_bool(bool *ret, const struct field *field, struct problem *problem);
 int field_unsigned(unsigned *ret, const struct field *field, unsigned least, unsigned most, struct problem *problem);
@@ -40,6 +43,14 @@ int field_duration(msec *ret, const struct field *field, msec least, struct prob
 /* The index of the word in `words` (NULL-terminated). */
 int field_choice(int *ret, const struct field *field, const char *const *words, struct problem *problem);
 int field_addresses(struct address_list *ret, const struct field *field, size_t most, struct problem *problem);
+
+/* A reader that goes on after a problem, so that all of them are told at once: each step writes into `one`. */
+struct reading {
+    struct problem one, *all;       /* `all` may be NULL */
+    bool bad;
+};
+/* 0: go on, also after a problem (`bad` is set then); -ENOMEM. */
+int reading_take(struct reading *reading, int r);
 
 /* NULL-terminated lists of strings. */
 char **strings_free(char **strings);

@@ -330,6 +330,10 @@ int http_new(struct http **ret, uv_loop_t *loop) {
     return 0;
 }
 
+uv_loop_t *http_loop(const struct http *http) {
+    return http->loop;
+}
+
 struct http *http_free(struct http *http) {
     if (!http)
         return NULL;

@@ -5,12 +5,14 @@
  * Keeps: a request carries the credentials that were good when it was made; a 401 makes the next one read the token
  * anew. When the certificate is for another name than the server's, that name stands in the URL, and the connection
  * goes to the server: so SNI, verification and Host agree. A request that is freed is never touched again, also from
- * within its own callback.
+ * within its own callback. A request that waits for an exec plugin is sent when that has ended, with what there is then;
+ * one run at a time.
  * Does not: retry, follow, know what a Node is. Owns: the endpoint, its credentials; each request is its caller's.
  */
 #include "nodewall/kube_client.h"
 
 #include "credentials.h"
+#include "exec.h"
 #include "explain.h"
 
 #include <openssl/crypto.h>
@@ -24,11 +26,16 @@ struct kube_client {
     struct credentials credentials;
     char **fixed;                       /* header lines that are the same in every request */
     size_t n_fixed;
+    struct exec *exec;                  /* runs; NULL: none does */
+    struct kube_request *waiting;       /* for it */
 };
 
 struct kube_request {
     struct kube_client *client;
-    struct http_request *http;
+    struct http_request *http;          /* NULL while it waits */
+    struct kube_request *next;          /* of those that wait */
+    char *path;
+    struct kube_options options;
     struct kube_callbacks callbacks;
     void *userdata;
 };
@@ -101,6 +108,7 @@ int kube_client_new(struct kube_client **ret, struct http *http, struct endpoint
 struct kube_client *kube_client_free(struct kube_client *client) {
     if (!client)
         return NULL;
+    exec_free(client->exec);
     for (size_t i = 0; i < client->n_fixed; i++)
         free(client->fixed[i]);
     free(client->fixed);
@@ -127,6 +135,8 @@ static void on_headers(struct http_request *http, const struct http_response *re
 
     if (response->status == 401)
         credentials_refused(&request->client->credentials);
+    else
+        credentials_accepted(&request->client->credentials);
     if (request->callbacks.on_headers)
         request->callbacks.on_headers(request, response, request->userdata);
 }
@@ -168,9 +178,10 @@ static struct http_blob blob_of(const struct held *held) {
     return (struct http_blob){.data = held->data, .size = held->size};
 }
 
-static int send_request(struct kube_request *request, const char *path, const struct kube_options *options) {
+static int send_request(struct kube_request *request) {
     static const struct http_callbacks callbacks = {.on_headers = on_headers, .on_data = on_data, .on_end = on_end};
     struct kube_client *client = request->client;
+    const struct kube_options *options = &request->options;
     const struct endpoint *endpoint = client->endpoint;
     const struct credentials *held = &client->credentials;
     const char *headers[HEADERS_MAX + 2] = {0};
@@ -191,7 +202,7 @@ static int send_request(struct kube_request *request, const char *path, const st
         .deadline = options->deadline,
         .limit = options->limit,
     };
-    int r = make_url(&url, endpoint, path);
+    int r = make_url(&url, endpoint, request->path);
 
     if (r < 0) {
         url = NULL; /* asprintf leaves it undefined */
@@ -208,12 +219,78 @@ static int send_request(struct kube_request *request, const char *path, const st
     return http_get(&request->http, client->http, url, &wanted, &callbacks, request);
 }
 
+/* Ends in the next turn of the loop, for a reason of our own. */
+static int fail_request(struct kube_request *request, const struct problem *problem) {
+    static const struct http_callbacks ended = {.on_end = on_end};
+    char text[EXPLANATION_MAX];
+
+    return http_fail(&request->http, request->client->http, HTTP_LOCAL, problem_format(problem, text, sizeof(text)), &ended,
+                     request);
+}
+
+/* With what there is, now that the plugin has ended; or without, if there never was anything. */
+static int go_on(struct kube_request *request) {
+    const struct credentials *credentials = &request->client->credentials;
+
+    return credentials->login.has ? send_request(request) : fail_request(request, &credentials->login_trouble);
+}
+
+static void on_exec(void *userdata, struct exec_reply *reply, const struct problem *problem) {
+    struct kube_client *client = userdata;
+    struct credentials *credentials = &client->credentials;
+    struct problem found = *problem;
+    int r = -EINVAL;
+
+    client->exec = NULL;
+    if (reply)
+        r = credentials_take(credentials, reply, clock_now(), clock_wall(), &found);
+    if (r == -ENOMEM)
+        problem_set(&found, credentials->endpoint->exec->command, "", "%s", strerror(ENOMEM));
+    if (r < 0)
+        login_failed(&credentials->login, clock_now());
+    credentials->login_trouble = r < 0 ? found : (struct problem){0};
+    while (client->waiting) {
+        struct kube_request *request = client->waiting;
+
+        client->waiting = TAKE_PTR(request->next);
+        if (go_on(request) < 0) { /* no memory for it: told now, for we are not within kube_client_get */
+            const struct http_end end = {.outcome = HTTP_LOCAL, .text = strerror(ENOMEM)};
+
+            on_end(NULL, &end, request);
+        }
+    }
+}
+
+/* Runs the plugin if it is time; whether this request has to wait for it. -EINVAL with *problem, -ENOMEM. */
+static int log_in(struct kube_client *client, struct problem *problem) {
+    struct credentials *credentials = &client->credentials;
+    enum login_need need = login_need(&credentials->login, clock_wall());
+    int r = 0;
+
+    if (need != LOGIN_FRESH && !client->exec && login_may_run(&credentials->login, clock_now())) {
+        CLEANUP(cleanup_free) char *info = NULL;
+
+        r = exec_plugin_info(&info, client->endpoint, credentials->ca.data, credentials->ca.size);
+        if (r >= 0)
+            r = exec_start(&client->exec, http_loop(client->http), client->endpoint->exec, info, EXEC_TIME_LIMIT, on_exec,
+                           client, &credentials->login_trouble);
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0)
+            login_failed(&credentials->login, clock_now());
+    }
+    if (need == LOGIN_NOW && client->exec)
+        return 1;
+    if (credentials->login.has)
+        return 0;
+    *problem = credentials->login_trouble;
+    return -EINVAL;
+}
+
 int kube_client_get(struct kube_request **ret, struct kube_client *client, const char *path,
                     const struct kube_options *options, const struct kube_callbacks *callbacks, void *userdata) {
-    static const struct http_callbacks ended = {.on_end = on_end};
     CLEANUP(kube_request_freep) struct kube_request *request = calloc(1, sizeof(*request));
-    struct problem problem;
-    char text[EXPLANATION_MAX];
+    struct problem problem = {0};
     int r;
 
     if (!request)
@@ -221,12 +298,24 @@ int kube_client_get(struct kube_request **ret, struct kube_client *client, const
     request->client = client;
     request->callbacks = *callbacks;
     request->userdata = userdata;
+    request->options = *options;
+    request->path = strdup(path);
+    if (!request->path)
+        return -ENOMEM;
+    if (path[0] != '/')
+        return -EINVAL;
     r = credentials_refresh(&client->credentials, clock_now(), &problem);
-    if (r == -EINVAL)
-        r = http_fail(&request->http, client->http, HTTP_LOCAL, problem_format(&problem, text, sizeof(text)), &ended,
-                      request);
-    else if (r >= 0)
-        r = send_request(request, path, options);
+    if (r >= 0 && client->endpoint->exec)
+        r = log_in(client, &problem);
+    if (r == 1) {
+        request->next = client->waiting;
+        client->waiting = request;
+        r = 0;
+    } else if (r == -EINVAL) {
+        r = fail_request(request, &problem);
+    } else if (r >= 0) {
+        r = send_request(request);
+    }
     if (r < 0)
         return r;
     *ret = TAKE_PTR(request);
@@ -236,7 +325,17 @@ int kube_client_get(struct kube_request **ret, struct kube_client *client, const
 struct kube_request *kube_request_free(struct kube_request *request) {
     if (!request)
         return NULL;
+    for (struct kube_request **at = &request->client->waiting; *at; at = &(*at)->next)
+        if (*at == request) {
+            *at = request->next;
+            break;
+        }
     http_request_free(request->http);
+    free(request->path);
     free(request);
     return NULL;
+}
+
+const char *kube_client_trouble(const struct kube_client *client, char *buffer, size_t size) {
+    return explain_trouble(&client->credentials, buffer, size);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials - today's token, CA, certificate and key of an endpoint.
+ * Credentials - today's token, CA, certificate and key of an endpoint, from its files or from its exec plugin.
  *
  * Whoever renews a credential writes files while we read them: a token is replaced every hour, a certificate and its
  * key one after the other, a CA by an editor. So nothing is taken into use before it was found whole: a token is one
@@ -12,6 +12,8 @@
  * go.
  */
 #include "credentials.h"
+
+#include "exec.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -58,6 +60,11 @@ void credentials_done(struct credentials *credentials) {
 
 void credentials_refused(struct credentials *credentials) {
     credentials->token_refused = true;
+    login_refused(&credentials->login);
+}
+
+void credentials_accepted(struct credentials *credentials) {
+    login_accepted(&credentials->login);
 }
 
 static bool is_given(const struct credential *source) {
@@ -207,29 +214,65 @@ static int load_ca(struct credentials *credentials, struct problem *problem) {
     return r;
 }
 
-static int load_pair(struct credentials *credentials, struct problem *problem) {
-    const struct endpoint *endpoint = credentials->endpoint;
-    CLEANUP(held_done) struct held certificate = {0}, key = {0};
+/* Both parse, and belong together. */
+static int check_pair(msec *ret_expires, const struct held *certificate, const char *certificate_place, const struct held *key,
+                      const char *key_place, struct problem *problem) {
     CLEANUP(x509_done) X509 *x509 = NULL;
     CLEANUP(pkey_done) EVP_PKEY *pkey = NULL;
-    int r = read_source(&certificate, &endpoint->certificate, problem);
+    int r = parse_certificates(&x509, certificate, certificate_place, problem);
 
     if (r >= 0)
-        r = read_source(&key, &endpoint->key, problem);
-    if (r >= 0)
-        r = parse_certificates(&x509, &certificate, place(credentials, endpoint->certificate.path), problem);
-    if (r >= 0)
-        r = parse_key(&pkey, &key, place(credentials, endpoint->key.path), problem);
+        r = parse_key(&pkey, key, key_place, problem);
     if (r < 0)
         return r;
     r = X509_check_private_key(x509, pkey);
     ERR_clear_error();
     if (r != 1)
-        return problem_set(problem, place(credentials, endpoint->key.path), "they must be renewed together",
+        return problem_set(problem, key_place, "they must be renewed together",
                            "the private key does not belong to the client certificate");
-    credentials->expires = expiry_of(x509);
+    *ret_expires = expiry_of(x509);
+    return 0;
+}
+
+static int load_pair(struct credentials *credentials, struct problem *problem) {
+    const struct endpoint *endpoint = credentials->endpoint;
+    CLEANUP(held_done) struct held certificate = {0}, key = {0};
+    int r = read_source(&certificate, &endpoint->certificate, problem);
+
+    if (r >= 0)
+        r = read_source(&key, &endpoint->key, problem);
+    if (r >= 0)
+        r = check_pair(&credentials->expires, &certificate, place(credentials, endpoint->certificate.path), &key,
+                       place(credentials, endpoint->key.path), problem);
+    if (r < 0)
+        return r;
     held_replace(&credentials->certificate, &certificate);
     held_replace(&credentials->key, &key);
+    return 0;
+}
+
+static void held_take(struct held *ret, char **data, size_t size) {
+    *ret = (struct held){.data = TAKE_PTR(*data), .size = size};
+}
+
+int credentials_take(struct credentials *credentials, struct exec_reply *reply, msec now, msec wall, struct problem *problem) {
+    const char *where = credentials->endpoint->exec->command;
+    CLEANUP(held_done) struct held certificate = {0}, key = {0}, token = {0};
+    msec expires = MSEC_NEVER;
+    int r = 0;
+
+    held_take(&certificate, &reply->certificate.data, reply->certificate.size);
+    held_take(&key, &reply->key.data, reply->key.size);
+    held_take(&token, &reply->token, reply->token ? strlen(reply->token) : 0);
+    if (key.data)
+        r = check_pair(&expires, &certificate, where, &key, where, problem);
+    if (r < 0)
+        return r;
+    held_replace(&credentials->certificate, &certificate);
+    held_replace(&credentials->key, &key);
+    held_replace(&credentials->token, &token);
+    credentials->expires = expires;
+    login_got(&credentials->login, MIN(expires, reply->expires), now, wall);
     return 0;
 }
 
@@ -253,21 +296,28 @@ static int trim_token(struct held *held, const char *where, struct problem *prob
     return 0;
 }
 
+/* From its file; or, until that was read once, what stands in the kubeconfig. */
 static int load_token(struct credentials *credentials, msec now, struct problem *problem) {
     const struct endpoint *endpoint = credentials->endpoint;
-    struct credential source = {.path = endpoint->token_file, .data = endpoint->token_file ? NULL : endpoint->token,
-                                .size = endpoint->token ? strlen(endpoint->token) : 0};
+    const struct credential file = {.path = endpoint->token_file},
+                            text = {.data = endpoint->token, .size = endpoint->token ? strlen(endpoint->token) : 0};
     CLEANUP(held_done) struct held held = {0};
-    int r = read_source(&held, &source, problem);
+    int r = read_source(&held, endpoint->token_file ? &file : &text, problem);
 
     if (r >= 0)
         r = trim_token(&held, place(credentials, endpoint->token_file), problem);
-    if (r < 0)
-        return r;
-    held_replace(&credentials->token, &held);
-    credentials->token_read = now;
-    credentials->token_refused = false;
-    return 0;
+    if (r >= 0) {
+        held_replace(&credentials->token, &held);
+        credentials->token_read = now;
+        credentials->token_refused = false;
+    } else if (r == -EINVAL && endpoint->token_file && endpoint->token && !credentials->token.data) {
+        held_done(&held);
+        if (read_source(&held, &text, problem) < 0)
+            return -ENOMEM;
+        held_replace(&credentials->token, &held);
+        credentials->token_read = now - TOKEN_AGE_MAX; /* the file is what we want */
+    }
+    return r;
 }
 
 static bool ca_is_current(const struct credentials *credentials) {
@@ -287,47 +337,79 @@ static bool token_is_current(const struct credentials *credentials, msec now) {
     return credentials->token.data && !credentials->token_refused && now - credentials->token_read < TOKEN_AGE_MAX;
 }
 
-/* `r` of a load is taken as it is if nothing older stands in its place, or noted as trouble. */
-static int settle(struct credentials *credentials, int r, bool has_old, struct problem *found,
-                  struct problem *problem) {
-    if (r >= 0 || r == -ENOMEM)
+/* A load that failed: trouble if there is something older to go on with, else `fatal`. 0 or -ENOMEM. */
+static int settle(struct credentials *credentials, int r, const struct held *old, const struct problem *found,
+                  struct problem *fatal) {
+    if (r != -EINVAL)
         return r;
-    if (has_old) {
-        credentials->trouble = *found;
-        return 0;
-    }
-    if (problem)
-        *problem = *found;
-    return r;
+    problem_add(old->data ? &credentials->trouble : fatal, found);
+    return 0;
 }
 
 int credentials_refresh(struct credentials *credentials, msec now, struct problem *problem) {
-    struct problem found = {0};
+    struct problem found = {0}, fatal = {0};
     int r = 0;
 
-    credentials->trouble.what[0] = 0;
-    if (!ca_is_current(credentials))
-        r = settle(credentials, load_ca(credentials, &found), credentials->ca.data, &found, problem);
-    if (r >= 0 && !pair_is_current(credentials))
-        r = settle(credentials, load_pair(credentials, &found), credentials->key.data, &found, problem);
-    if (r >= 0 && !token_is_current(credentials, now))
-        r = settle(credentials, load_token(credentials, now, &found), credentials->token.data, &found, problem);
-    return r;
+    credentials->trouble = (struct problem){0};
+    if (!ca_is_current(credentials)) {
+        r = load_ca(credentials, &found);
+        r = settle(credentials, r, &credentials->ca, &found, &fatal);
+    }
+    if (r >= 0 && !pair_is_current(credentials)) {
+        r = load_pair(credentials, &found);
+        r = settle(credentials, r, &credentials->key, &found, &fatal);
+    }
+    if (r >= 0 && !token_is_current(credentials, now)) {
+        r = load_token(credentials, now, &found);
+        r = settle(credentials, r, &credentials->token, &found, &fatal);
+    }
+    if (r < 0 || !fatal.what[0])
+        return r;
+    if (problem)
+        *problem = fatal;
+    return -EINVAL;
+}
+
+static int check_expiry(const struct credentials *credentials, msec wall, struct problem *problem) {
+    char time[TIME_TEXT_MAX];
+
+    if (credentials->expires >= wall)
+        return 0;
+    return problem_set(problem, place(credentials, credentials->endpoint->certificate.path), "renew it",
+                       "the client certificate has expired at %s", time_format(credentials->expires, time));
+}
+
+static int check_plugin(const struct credentials *credentials, struct problem *problem) {
+    CLEANUP(cleanup_free) char *path = NULL;
+    int r = exec_find(&path, credentials->endpoint->exec);
+
+    return r < 0 && r != -ENOMEM ? exec_cannot(credentials->endpoint->exec, r, problem) : r;
 }
 
 int credentials_check(struct credentials *credentials, msec now, msec wall, struct problem *problem) {
     const struct endpoint *endpoint = credentials->endpoint;
-    char time[TIME_TEXT_MAX];
+    struct problem one = {0}, all = {0};
     int r = 0;
 
-    if (is_given(&endpoint->ca))
-        r = load_ca(credentials, problem);
-    if (r >= 0 && is_given(&endpoint->certificate))
-        r = load_pair(credentials, problem);
-    if (r >= 0 && (endpoint->token || endpoint->token_file))
-        r = load_token(credentials, now, problem);
-    if (r >= 0 && credentials->expires < wall)
-        return problem_set(problem, place(credentials, endpoint->certificate.path), "renew it",
-                           "the client certificate has expired at %s", time_format(credentials->expires, time));
-    return r;
+    for (int step = 0; r >= 0 && step < 5; step++) {
+        if (step == 0 && is_given(&endpoint->ca))
+            r = load_ca(credentials, &one);
+        else if (step == 1 && is_given(&endpoint->certificate))
+            r = load_pair(credentials, &one);
+        else if (step == 2 && (endpoint->token || endpoint->token_file))
+            r = load_token(credentials, now, &one);
+        else if (step == 3 && endpoint->exec)
+            r = check_plugin(credentials, &one);
+        else if (step == 4)
+            r = check_expiry(credentials, wall, &one);
+        if (r == -EINVAL) {
+            problem_add(&all, &one);
+            r = 0;
+        }
+    }
+    if (r < 0 || !all.what[0])
+        return r;
+    if (problem)
+        *problem = all;
+    return -EINVAL;
 }

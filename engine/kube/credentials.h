@@ -2,6 +2,7 @@
 /* Credentials - see credentials.c. Private to kube. */
 #pragma once
 
+#include "login.h"
 #include "nodewall/kubeconfig.h"
 
 #include <sys/types.h>
@@ -31,6 +32,8 @@ struct credentials {
     bool token_refused;                     /* by a 401 since it was read */
     msec expires;                           /* wall clock, of the client's certificate; MSEC_NEVER without one */
     struct problem trouble;                 /* why the newest on disk is not in use; what[0] is 0 without trouble */
+    struct login login;                     /* with an exec plugin */
+    struct problem login_trouble;           /* why its last run was in vain; what[0] is 0 when it was not */
 };
 
 void credentials_init(struct credentials *credentials, const struct endpoint *endpoint);
@@ -40,4 +43,8 @@ void credentials_done(struct credentials *credentials);
 int credentials_refresh(struct credentials *credentials, msec now, struct problem *problem);
 /* Reads everything; whatever is not as it should be is -EINVAL with *problem. */
 int credentials_check(struct credentials *credentials, msec now, msec wall, struct problem *problem);
+/* What an exec plugin gave, taken over if it is fit for use: -EINVAL with *problem, -ENOMEM; then all stays as it is. */
+int credentials_take(struct credentials *credentials, struct exec_reply *reply, msec now, msec wall, struct problem *problem);
+/* The answer to a request: 401, or anything else. */
 void credentials_refused(struct credentials *credentials);
+void credentials_accepted(struct credentials *credentials);

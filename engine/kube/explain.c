@@ -59,8 +59,24 @@ static void append_trouble(char *buffer, size_t size, const struct credentials *
                problem_format(&credentials->trouble, text, sizeof(text)));
 }
 
+const char *explain_trouble(const struct credentials *credentials, char *buffer, size_t size) {
+    char text[EXPLANATION_MAX];
+
+    buffer[0] = 0;
+    if (credentials->trouble.what[0])
+        append(buffer, size, "%s; an older one is in use (%.400s)", problem_format(&credentials->trouble, text, sizeof(text)),
+               origin(credentials));
+    else if (credentials->login_trouble.what[0])
+        append(buffer, size, "%s%s (%.400s)", problem_format(&credentials->login_trouble, text, sizeof(text)),
+               credentials->login.has ? "; what it gave before is in use" : "", origin(credentials));
+    return clean(buffer);
+}
+
 static void append_certificate(char *buffer, size_t size, const struct credentials *credentials, msec wall) {
-    append_place(buffer, size, credentials, credentials->endpoint->certificate.path);
+    if (credentials->endpoint->exec)
+        append(buffer, size, " of the exec plugin %.200s", credentials->endpoint->exec->command);
+    else
+        append_place(buffer, size, credentials, credentials->endpoint->certificate.path);
     append_expiry(buffer, size, credentials, wall);
     append_trouble(buffer, size, credentials);
 }
@@ -112,7 +128,11 @@ const char *explain_end(const struct credentials *credentials, const struct http
 static void unauthorized(const struct credentials *credentials, msec wall, char *buffer, size_t size) {
     const struct endpoint *endpoint = credentials->endpoint;
 
-    if (endpoint->token_file || endpoint->token) {
+    if (endpoint->exec) {
+        append(buffer, size, "the API server %.300s does not take what the exec plugin %.200s gave for %.400s (401)",
+               endpoint->server, endpoint->exec->command, origin(credentials));
+        append_expiry(buffer, size, credentials, wall);
+    } else if (endpoint->token_file || endpoint->token) {
         append(buffer, size, "the API server %.300s does not take the token", endpoint->server);
         append_place(buffer, size, credentials, endpoint->token_file);
         append(buffer, size, " (401)");
@@ -123,7 +143,7 @@ static void unauthorized(const struct credentials *credentials, msec wall, char 
     } else {
         append(buffer, size,
                "the API server %.300s wants to know who we are (401), and %.400s has neither a token nor a "
-               "client certificate",
+               "client certificate nor an exec plugin",
                endpoint->server, origin(credentials));
     }
 }

@@ -79,6 +79,8 @@ struct problem {
 };
 /* Fills *problem (which may be NULL) and returns -EINVAL, so that callers write `return problem_set(...)`. */
 int problem_set(struct problem *problem, const char *where, const char *hint, const char *format, ...) PRINTF(4, 5);
+/* Puts one more behind what *all has (nothing yet: what is empty), so that a person hears of everything at once. */
+void problem_add(struct problem *all, const struct problem *more);
 /* "where: what (hint)" on one line; control characters become spaces. */
 const char *problem_format(const struct problem *problem, char *buffer, size_t size);
 

@@ -27,7 +27,7 @@ struct cluster_config {
     char *where;                        /* file:line of the entry, or the kubeconfig in clusters_dir */
     bool from_dir;
 
-    char *kubeconfig;                   /* absolute path or NULL */
+    char *kubeconfig;                   /* absolute path, or several with colons between, or NULL */
     char *context;                      /* NULL: the kubeconfig's current-context */
     bool in_cluster;
     char *server;                       /* as typed; checked by cluster_endpoint */

@@ -102,6 +102,8 @@ int http_new(struct http **ret, uv_loop_t *loop);
 struct http *http_free(struct http *http);
 DEFINE_CLEANUP(struct http, http_free)
 
+uv_loop_t *http_loop(const struct http *http);
+
 /* 0 and *ret: the caller owns the request and frees it, at any time, also after on_end. `callbacks` is copied. */
 int http_get(struct http_request **ret, struct http *http, const char *url, const struct http_options *options,
              const struct http_callbacks *callbacks, void *userdata);

@@ -6,6 +6,10 @@
  * Token files are read again when a minute has passed and after every 401; CA, certificate and key files before a
  * request if they changed. A file that cannot be read, is empty or half written leaves the old credential in use; only
  * when there never was one does the request end with HTTP_LOCAL. Nothing here retries: the next request is the retry.
+ *
+ * An exec plugin is run when a request needs what it gives: the first waits for it; later ones go with what there is
+ * while a new one is fetched a minute before the end, and wait again only for what has ended or was refused. A plugin
+ * that fails leaves the old in use, and is run again after 5 s and up to 5 min.
  */
 #pragma once
 
@@ -32,13 +36,17 @@ struct kube_options {
 
 /* `http` must outlive the client. Takes `endpoint` over on success. Opens no file and connects nowhere. 0 or -errno. */
 int kube_client_new(struct kube_client **ret, struct http *http, struct endpoint *endpoint);
-/* Before it, free its requests. */
+/* Before it, free its requests. A plugin that runs is killed; the loop must go on turning until that is done. */
 struct kube_client *kube_client_free(struct kube_client *client);
 DEFINE_CLEANUP(struct kube_client, kube_client_free)
 
 const struct endpoint *kube_client_endpoint(const struct kube_client *client);
 
-/* Reads every credential file now and checks that they fit together: for `nodewall check`. -EINVAL with *problem. */
+/* Why credentials that are not the newest are in use, or the plugin gives none: a sentence; "" if all is well. */
+const char *kube_client_trouble(const struct kube_client *client, char *buffer, size_t size);
+
+/* Reads every credential file now, checks that they fit together, and looks for the exec plugin without running it: for
+ * `nodewall check`. Everything that is wrong at once: -EINVAL with *problem. */
 int kube_client_check(struct kube_client *client, struct problem *problem);
 
 /* `path` begins with a slash ("/api/v1/nodes?limit=500"), is already percent-encoded, and is put behind the server's

@@ -4,22 +4,15 @@
  * where the API is, how to know that it is it, and how to say who we are.
  *
  * An endpoint is values, with no file open and nothing connected. Data inside the kubeconfig wins over a file named
- * beside it, as kubectl does it; a token *file* wins over a token, for it is the one that rotates.
+ * beside it; a token *file* wins over a token, for it is the one that rotates; a token or a certificate wins over an
+ * exec plugin. So does kubectl.
  * Everything that is secret is overwritten before its memory is given back.
  */
 #pragma once
 
-#include "nodewall/base.h"
+#include "nodewall/exec_plugin.h"
 
 #define KUBECONFIG_LIMIT (1024 * 1024)          /* bytes of a kubeconfig */
-#define CREDENTIAL_LIMIT (256 * 1024)           /* bytes of one certificate, key or token */
-
-/* Bytes, or the file that they are in. Both NULL: not given. Never both. */
-struct credential {
-    char *data;         /* size bytes and a NUL */
-    size_t size;
-    char *path;         /* absolute */
-};
 
 struct impersonation {
     char *user, *uid;   /* NULL: not given; the others need a user */
@@ -39,8 +32,9 @@ struct endpoint {
     char *proxy;                /* http://, https:// or socks5:// URL, may hold a password; NULL: the environment's */
     struct credential ca;       /* PEM; not given: the system's */
     struct credential certificate, key;     /* PEM; both or none */
-    char *token;                /* one line, not empty; NULL: none, or token_file */
-    char *token_file;           /* absolute; then token is NULL */
+    char *token;                /* one line, not empty; with a token_file: until that can be read. NULL: none */
+    char *token_file;           /* absolute */
+    struct exec_plugin *exec;   /* NULL: none; then there is neither token nor certificate */
     struct impersonation as;
 };
 
@@ -51,7 +45,9 @@ DEFINE_CLEANUP(struct endpoint, endpoint_free)
  * All three: 0; -EINVAL with *problem filled (may be NULL; names file, context and user); -ENOMEM. *ret is untouched on
  * failure, the caller's on success. `where` is what a problem without a file of its own is pinned to (file:line).
  *
- * endpoint_from_kubeconfig: YAML or JSON; `context` NULL: current-context. exec and auth-provider users are a problem.
+ * endpoint_from_kubeconfig: YAML or JSON; `context` NULL: current-context. `path` may be several with colons between, as
+ *   in $KUBECONFIG: they are merged as kubectl does it, by name, the first wins, and those that don't exist are passed
+ *   over. Everything that is wrong with the context, its cluster and its user is told at once.
  * endpoint_from_cluster: a pod's service account (KUBERNETES_SERVICE_HOST and _PORT; `root` is where the mount lies,
  *   NULL: its usual place).
  * endpoint_from_server: ca NULL: the system's; token_file NULL: anonymous.

@@ -25,7 +25,7 @@ LAYERS = {
 }
 HEADER_HOME = {
     "base": "base", "log": "base", "address": "base", "set": "base", "json": "base",
-    "config": "config", "kubeconfig": "config", "http": "http", "kube_client": "kube",
+    "config": "config", "kubeconfig": "config", "exec_plugin": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
     "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "monitor": "monitor", "status": "status",

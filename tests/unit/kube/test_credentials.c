@@ -139,6 +139,87 @@ static void test_token_of_the_kubeconfig(void **state) {
     done(&c);
 }
 
+/* As client-go does it: the file, as soon as it can be read. */
+static void test_token_until_the_file_is_there(void **state) {
+    CLEANUP(cleanup_free) char *path = NULL;
+    struct case_ c;
+
+    begin(&c, NULL, NULL, NULL, "late");
+    path = bed_path("late");
+    unlink(path);
+    c.endpoint.token = "inline";
+    assert_int_equal(refresh(&c, 0), 0);
+    assert_string_equal(c.credentials.token.data, "inline");
+    assert_trouble(&c, "cannot be read");
+    bed_write("late", "file");
+    assert_int_equal(refresh(&c, 1), 0);
+    assert_string_equal(c.credentials.token.data, "file");
+    unlink(path);
+    assert_int_equal(refresh(&c, 100000), 0);
+    assert_string_equal(c.credentials.token.data, "file");
+    done(&c);
+}
+
+static struct exec_reply reply_of(const char *token, const char *certificate, const char *key, msec expires) {
+    struct exec_reply reply = {.token = token ? strdup(token) : NULL, .expires = expires};
+    CLEANUP(cleanup_free) char *certificate_path = certificate ? bed_path(certificate) : NULL, *key_path = key ? bed_path(key) : NULL;
+
+    if (certificate)
+        assert_int_equal(file_read(&reply.certificate.data, &reply.certificate.size, certificate_path, 100000), 0);
+    if (key)
+        assert_int_equal(file_read(&reply.key.data, &reply.key.size, key_path, 100000), 0);
+    return reply;
+}
+
+static void test_what_a_plugin_gave(void **state) {
+    const msec day = 24 * 3600 * 1000;
+    struct exec_plugin plugin = {.command = "plugin"};
+    msec wall = clock_wall();
+    struct exec_reply reply;
+    struct case_ c;
+
+    begin(&c, NULL, NULL, NULL, NULL);
+    c.endpoint.exec = &plugin;
+    reply = reply_of("one", "client.crt", "client.key", MSEC_NEVER);
+    assert_int_equal(credentials_take(&c.credentials, &reply, 0, wall, &c.problem), 0);
+    exec_reply_done(&reply);
+    assert_string_equal(c.credentials.token.data, "one");
+    assert_int_equal(login_need(&c.credentials.login, wall + 9 * day), LOGIN_FRESH);
+    assert_int_equal(login_need(&c.credentials.login, wall + 11 * day), LOGIN_NOW); /* the certificate ends */
+    assert_int_equal(refresh(&c, 1), 0);
+    assert_non_null(c.credentials.key.data);
+
+    reply = reply_of("two", "client.crt", "good.key", MSEC_NEVER); /* all of it, or nothing */
+    assert_int_equal(credentials_take(&c.credentials, &reply, 0, wall, &c.problem), -EINVAL);
+    exec_reply_done(&reply);
+    assert_non_null(strstr(c.problem.what, "does not belong"));
+    assert_string_equal(c.credentials.token.data, "one");
+
+    reply = reply_of("three", NULL, NULL, wall + day); /* and what is not given any more is gone */
+    assert_int_equal(credentials_take(&c.credentials, &reply, 0, wall, &c.problem), 0);
+    exec_reply_done(&reply);
+    assert_null(c.credentials.key.data);
+    assert_int_equal(c.credentials.expires, MSEC_NEVER);
+    assert_int_equal(login_need(&c.credentials.login, wall + day), LOGIN_NOW);
+    done(&c);
+}
+
+/* Everything that is wrong, not the first of it. */
+static void test_all_at_once(void **state) {
+    struct case_ c;
+
+    begin(&c, "no-ca", "client.crt", "good.key", "no-token");
+    assert_int_equal(refresh(&c, 0), -EINVAL);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(strstr(c.problem.where, "no-ca"));
+        assert_non_null(strstr(c.problem.what, "does not belong to the client certificate"));
+        assert_non_null(strstr(c.problem.what, "no-token: the file cannot be read"));
+        c.problem = (struct problem){0};
+        assert_int_equal(credentials_check(&c.credentials, 0, 0, &c.problem), -EINVAL);
+    }
+    done(&c);
+}
+
 static void test_ca_is_read_when_it_changes(void **state) {
     struct case_ c;
     size_t size;
@@ -252,5 +333,6 @@ static void test_check(void **state) {
 
 RUN(cmocka_unit_test(test_token_is_read_after_a_minute), cmocka_unit_test(test_old_token_stays),
     cmocka_unit_test(test_never_a_token), cmocka_unit_test(test_token_of_the_kubeconfig),
+    cmocka_unit_test(test_token_until_the_file_is_there), cmocka_unit_test(test_what_a_plugin_gave), cmocka_unit_test(test_all_at_once),
     cmocka_unit_test(test_ca_is_read_when_it_changes), cmocka_unit_test(test_bundle_is_whole),
     cmocka_unit_test(test_pair_changes_together), cmocka_unit_test(test_passphrase), cmocka_unit_test(test_check))
