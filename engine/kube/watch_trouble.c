@@ -192,7 +192,7 @@ static struct failure judge(const struct watch *watch, unsigned status, bool too
 
 int watch_fail_refused(struct watch *watch, msec now, unsigned status, const struct kube_status *said,
                        const char *text) {
-    char sentence[sizeof(((struct watch_event *)0)->text)], number[32] = "";
+    char sentence[sizeof(((struct watch_event *)0)->text)], number[48] = "";
     struct failure failure;
 
     if (status == 401 && !watch->asked_again) {

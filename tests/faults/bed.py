@@ -231,6 +231,12 @@ class Lane:
                           f"{self.engine.say('status')}\n{self.engine.process.tail()}") from None
         return time.monotonic() - begun
 
+    def watched(self):
+        """Waits until a change is heard by the watch that runs, and by no other that the server has not yet found dead."""
+        for events in (1, 2):
+            self.kube.heartbeat("n1")
+            self.wait(lambda events=events: self.status().get("events", 0) >= events, f"{self.name} to be watched")
+
     def untouched(self):
         """A function that says whether the published set still is what it is now."""
         generation = self.witness.generation()
@@ -253,7 +259,7 @@ def lanes(directory, kubes, nodes=4, options=None, **engine):
         for lane in found.values():
             lane.settled(30)
         for lane in found.values():
-            lane.wait(lambda lane=lane: lane.status().get("state") == "synced", f"{lane.name} to be synced")
+            lane.watched()
         yield found
         assert one.process.alive(), f"the engine had ended:\n{one.process.tail()}"
         for lane in found.values():
