@@ -153,9 +153,10 @@ class Witness:
 
 
 class Engine:
-    """`nodewall run` on a configuration below `directory`. `clusters`: {name: its options}; `top`: the configuration's other keys."""
+    """`nodewall run` on a configuration below `directory`. `clusters`: {name: its options}; `prefix`: words before it;
+    `top`: the configuration's other keys."""
 
-    def __init__(self, directory, clusters, build=None, namespace=None, **top):
+    def __init__(self, directory, clusters, build=None, namespace=None, prefix=(), **top):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "clusters.d").mkdir(exist_ok=True)        # not this machine's own
@@ -165,7 +166,7 @@ class Engine:
         self.config.write_text(yaml.safe_dump({
             "state_dir": str(self.state), "clusters_dir": str(self.directory / "clusters.d"), "bus": {"sock_dir": str(self.directory / "none")},
             **top, "clusters": {name: {**common, **options} for name, options in clusters.items()}}), encoding="utf-8")
-        self.process = Process([self.program, "run", "-c", self.config], self.directory / "engine.log", namespace)
+        self.process = Process([*prefix, self.program, "run", "-c", self.config], self.directory / "engine.log", namespace)
         self.namespace = namespace
 
     def __enter__(self):
