@@ -21,6 +21,8 @@
 #define WAIT_LAST 60000
 #define NOT_MINE_STANDS 10000
 #define NOT_MINE_AGAIN 300000       /* of a minion that never had it: a state run may take its time */
+#define CONFLICT_FIRST 60000
+#define CONFLICT_LAST 600000
 
 struct followup *followup_free(struct followup *followup) {
     if (!followup)
@@ -240,6 +242,20 @@ static bool is_ahead(struct followup *followup, const struct row *row) {
     return true;
 }
 
+/* The answer to a conflict is a set for everybody, and anybody can claim one. */
+static bool say_conflict(struct followup *followup, const char *rv, msec now) {
+    msec since = now - followup->conflict_said;
+
+    if (followup->conflict_wait && since < followup->conflict_wait)
+        return false;
+    if (since >= 2 * CONFLICT_LAST)
+        followup->conflict_wait = 0;
+    followup->conflict_wait = MIN(MAX(2 * followup->conflict_wait, CONFLICT_FIRST), CONFLICT_LAST);
+    followup->conflict_said = now;
+    snprintf(followup->conflict_rv, sizeof(followup->conflict_rv), "%s", rv);
+    return true;
+}
+
 static void note_version(struct row *row, const struct sign *sign) {
     row->known = row->had = true;
     snprintf(row->epoch, sizeof(row->epoch), "%s", sign->epoch);
@@ -273,8 +289,7 @@ static int answered(struct followup *followup, struct row *row, const struct sig
 
         row->settled = true;
         row->due = MSEC_NEVER;
-        snprintf(followup->conflict_rv, sizeof(followup->conflict_rv), "%s", rv);
-        return FOLLOWUP_CONFLICT;
+        return say_conflict(followup, rv, now) ? FOLLOWUP_CONFLICT : FOLLOWUP_CHANGED;
     }
     if (followup->announced && is_ours(row, &followup->version) && row->generation >= followup->version.generation) {
         row->settled = true; /* later than what was announced; telling it that again would change nothing */

@@ -41,7 +41,8 @@ enum followup_outcome {
     FOLLOWUP_CHANGED = 1,           /* a minion's row changed */
     FOLLOWUP_AHEAD = 2,             /* a minion has our epoch with a generation above ours, or ours with another digest:
                                      * the store was set back. Told once per epoch. */
-    FOLLOWUP_CONFLICT = 3,          /* a minion holds another epoch that it will not leave for ours */
+    FOLLOWUP_CONFLICT = 3,          /* a minion holds another epoch that it will not leave for ours. Told again after a
+                                     * minute, two, … ten at the earliest, by whomever */
 };
 int followup_observe(struct followup *followup, const char *tag, size_t tag_size, struct json_object *data, msec now);
 /* After FOLLOWUP_CONFLICT: the rv that a set of ours has to be past for such a minion to take it. */

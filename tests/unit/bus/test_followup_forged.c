@@ -69,4 +69,18 @@ static void jobs_without_end(void **state) {
     assert_in_range(now, 300 * S, 310 * S);
 }
 
-RUN(CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
+/* Each conflict that is told makes the engine publish a set for everybody. */
+static void conflicts_without_end(void **state) {
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    running(bed);
+    for (msec now = 1 * S; now < 3600 * S; now += 1000)
+        n += says(bed, "db", "conflict", OTHER_EPOCH, 3, now) == FOLLOWUP_CONFLICT;
+    assert_in_range(n, 3, 10);
+    assert_int_equal(says(bed, "db", "conflict", OTHER_EPOCH, 3, 6000 * S), FOLLOWUP_CONFLICT);
+    assert_int_equal(says(bed, "db", "conflict", OTHER_EPOCH, 3, 6059 * S), FOLLOWUP_CHANGED);
+    assert_int_equal(says(bed, "db", "conflict", OTHER_EPOCH, 3, 6060 * S), FOLLOWUP_CONFLICT);
+}
+
+RUN(CASE(conflicts_without_end), CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
