@@ -321,6 +321,7 @@ static void policy_options_of(struct policy_options *ret, const struct cluster_c
         .n_extra = config->extra.n,
         .except = config->except.items,
         .n_except = config->except.n,
+        .max_per_node = config->max_addresses_per_node,
         .max_total = config->max_addresses,
     };
 }

@@ -6,6 +6,9 @@
  * released one goes; one of a bare node stays; one that was only extra goes; then grace; and what is due asks the
  * guard.
  *
+ * A node writes its own status. One that lives and reports other addresses each second would fill grace, hold and set with
+ * its former ones, until nobody else has room; so of a living node's former addresses only the newest max_per_node stay.
+ *
  * Keeps: whatever a living node reports and the operator allows is in the plan if it was confirmed, and if it is new
  * as long as max_total has room. Only FATE_DUE passes the guard, so no hold can delay an addition.
  */
@@ -72,9 +75,8 @@ static void review_done(struct review *review) {
 static void review_member(struct review *review, const struct policy *policy, size_t i, msec now) {
     const struct mark *mark = &policy->confirmed.marks[i];
     msec end = mark->gone == LIVES ? now + policy->words.grace : mark->gone + policy->words.grace;
-    enum fate fate = fate_of(policy, i, now);
+    enum fate fate = review->fates[i];
 
-    review->fates[i] = fate;
     if (fate == FATE_BARE) {
         review->counts.bare++;
     } else if (fate == FATE_GRACE) {
@@ -87,16 +89,92 @@ static void review_member(struct review *review, const struct policy *policy, si
     }
 }
 
+/* An address that is gone, and whose it was. */
+struct former {
+    const char *label;
+    msec gone;
+    size_t i;
+};
+
+static int by_label_newest_first(const void *a, const void *b) {
+    const struct former *x = a, *y = b;
+    int r = strcmp(x->label, y->label);
+
+    return r ? r : (x->gone < y->gone) - (x->gone > y->gone);
+}
+
+static int living_labels(const struct policy *policy, const char ***ret) {
+    const struct set *living = policy->living;
+    const char **labels = calloc(living->n_members + 1, sizeof(*labels));
+
+    if (!labels)
+        return -ENOMEM;
+    for (size_t i = 0; i < living->n_members; i++)
+        labels[i] = living->members[i].label;
+    if (living->n_members)
+        qsort(labels, living->n_members, sizeof(*labels), compare_labels);
+    *ret = labels;
+    return 0;
+}
+
+/* `former`: sorted. A label of full length may stand for several nodes, and is left alone. */
+static int cut_former(struct review *review, const struct policy *policy, const struct former *former, size_t n) {
+    CLEANUP(cleanup_free) const char **labels = NULL;
+    size_t most = policy->words.max_per_node, rank = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int r;
+
+        rank = i && !strcmp(former[i - 1].label, former[i].label) ? rank + 1 : 0;
+        if (rank < most || strlen(former[i].label) == LABEL_MAX)
+            continue;
+        r = labels ? 0 : living_labels(policy, &labels);
+        if (r < 0)
+            return r;
+        if (bsearch(&former[i].label, labels, policy->living->n_members, sizeof(*labels), compare_labels))
+            review->fates[former[i].i] = FATE_OUT;
+    }
+    return 0;
+}
+
+static int bound_former(struct review *review, const struct policy *policy, msec now) {
+    const struct set *set = policy->confirmed.set;
+    CLEANUP(cleanup_free) struct former *former = NULL;
+    size_t n = 0;
+
+    if (!set || !policy->words.max_per_node)
+        return 0;
+    former = calloc(set->n_members + 1, sizeof(*former));
+    if (!former)
+        return -ENOMEM;
+    for (size_t i = 0; i < set->n_members; i++)
+        if (review->fates[i] == FATE_GRACE || review->fates[i] == FATE_DUE) {
+            msec gone = policy->confirmed.marks[i].gone;
+
+            former[n++] = (struct former){set->members[i].label, gone == LIVES ? now : gone, i};
+        }
+    if (n <= policy->words.max_per_node)
+        return 0;
+    qsort(former, n, sizeof(*former), by_label_newest_first);
+    return cut_former(review, policy, former, n);
+}
+
 static int review_make(struct review *ret, const struct policy *policy, msec now) {
     CLEANUP(review_done) struct review review = {.wake = MSEC_NEVER};
     CLEANUP(cleanup_free) const char **labels = NULL;
     const struct set *set = policy->confirmed.set;
     size_t n = set ? set->n_members : 0, n_nodes = 0;
+    int r;
 
     review.fates = calloc(n + 1, sizeof(*review.fates));
     labels = calloc(n + 1, sizeof(*labels));
     if (!review.fates || !labels)
         return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        review.fates[i] = fate_of(policy, i, now);
+    r = bound_former(&review, policy, now);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < n; i++) {
         review_member(&review, policy, i, now);
         if (review.fates[i] != FATE_EXTRA && review.fates[i] != FATE_OUT)

@@ -65,6 +65,7 @@ int words_copy(struct words *ret, const struct policy_options *options) {
         .grace = MAX(options->grace, (msec)0),
         .max_removal = MIN(options->max_removal, 100u),
         .max_total = options->max_total ? MIN(options->max_total, (size_t)SET_LIMIT) : SET_LIMIT,
+        .max_per_node = options->max_per_node,
         .n_within = options->n_within,
         .n_except = options->n_except,
     };

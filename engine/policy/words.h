@@ -9,7 +9,7 @@
 struct words {
     msec grace;
     unsigned max_removal;
-    size_t max_total;
+    size_t max_total, max_per_node;
     struct address *within, *except;
     size_t n_within, n_except;
     struct set *extra;          /* sealed; what `except` leaves of it */

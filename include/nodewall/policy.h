@@ -4,7 +4,8 @@
  *
  * Debounce: a first change goes at once; while changes follow each other, sets go at most every 200 ms, 400 ms, … 2
  * s, and after 5 s of calm the next is a first one again.
- * Grace: an address that no living node reports any more stays for `grace` (operator's words, see below, go at once).
+ * Grace: an address that no living node reports any more stays for `grace` (operator's words, see below, go at once). Of
+ * one node that lives and keeps reporting others, the newest max_per_node stay.
  * Guard: removals that would take more than max_removal percent of the set of ten minutes ago, if that stood for
  * three or more nodes, are held, and so are the addresses of a node that lives without any; additions always flow.
  * First set of a store (nothing confirmed yet): only after two lists that agree, CONFIRM_AFTER apart.
@@ -29,6 +30,7 @@ struct policy_options {
     unsigned max_removal;               /* percent; 100: never hold */
     const struct address *within, *extra, *except;  /* copied. extra: always in; except: never; both win over nodes */
     size_t n_within, n_extra, n_except;
+    size_t max_per_node;                /* former addresses of a living node that are kept; 0: all */
     size_t max_total;                   /* addresses in a set; new ones above it are not taken (and said) */
 };
 
