@@ -18,7 +18,8 @@ static int put(json_object *into, const char *key, json_object *value) {
 }
 
 static int put_text(json_object *into, const char *key, const char *text) {
-    json_object *value = json_object_new_string(text);
+    CLEANUP(cleanup_free) char *clean = strdup(text);
+    json_object *value = clean ? json_object_new_string(text_clean(clean)) : NULL;
 
     return value ? put(into, key, value) : -ENOMEM;
 }

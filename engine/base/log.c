@@ -54,12 +54,6 @@ int log_to_salt(const char *path) {
     return 0;
 }
 
-static void escape(char *text) {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
-
 static bool stderr_is_journal(void) {
     static int known = -1;
     const char *stream = getenv("JOURNAL_STREAM");
@@ -132,6 +126,5 @@ void log_line(enum log_level level, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    escape(text);
-    emit(level, text);
+    emit(level, text_clean(text));
 }

@@ -56,8 +56,5 @@ void problem_add(struct problem *all, const struct problem *more) {
 const char *problem_format(const struct problem *problem, char *buffer, size_t size) {
     snprintf(buffer, size, "%s%s%s%s%s%s", problem->where, problem->where[0] ? ": " : "", problem->what,
              problem->hint[0] ? " (" : "", problem->hint, problem->hint[0] ? ")" : "");
-    for (char *c = buffer; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return buffer;
+    return text_clean(buffer);
 }

@@ -92,3 +92,19 @@ bool utf8_is(const void *text, size_t size) {
     }
     return true;
 }
+
+char *text_clean(char *text) {
+    size_t size = strlen(text);
+
+    for (size_t i = 0, n; i < size; i += n) {
+        uint8_t *at = (uint8_t *)text + i;
+
+        n = utf8_length(at, size - i);
+        if (n == 0)
+            *at = '?';
+        else if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0)) /* C0, DEL, C1 */
+            memset(at, ' ', n);
+        n = MAX(n, (size_t)1);
+    }
+    return text;
+}

@@ -174,12 +174,13 @@ int event_node(struct event *ret, const struct event_node *from) {
 int event_health(struct event *ret, const char *cluster, enum event_health health, const char *detail, msec wall,
                  msec since_wall) {
     CLEANUP(json_putp) json_object *data = NULL;
-    int r = begin(&data, cluster, wall);
+    CLEANUP(cleanup_free) char *clean = strdup(detail ? detail : "");
+    int r = clean ? begin(&data, cluster, wall) : -ENOMEM;
 
     if (r < 0)
         return r;
     if ((r = add_text(data, "state", event_health_name(health))) < 0 ||
-        (r = add_text(data, "detail", detail ? detail : "")) < 0 || (r = add_time(data, "since", since_wall)) < 0)
+        (r = add_text(data, "detail", text_clean(clean))) < 0 || (r = add_time(data, "since", since_wall)) < 0)
         return r;
     snprintf(ret->tag, sizeof(ret->tag), "%s%s/health", prefix, cluster);
     ret->data = TAKE_PTR(data);

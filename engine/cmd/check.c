@@ -38,8 +38,10 @@ struct check {
 
 enum verdict { GOOD, WARNING, BAD };
 
-static void say(struct check *check, enum verdict verdict, const char *what, const char *text, const char *hint) {
+static void say(struct check *check, enum verdict verdict, const char *what, const char *said, const char *hint) {
     static const char *const words[] = {"ok", "warning", "failed"};
+    CLEANUP(cleanup_free) char *copy = strdup(said);
+    const char *text = copy ? text_clean(copy) : ""; /* a server's header could move the cursor */
     json_object *result;
 
     check->failed += verdict == BAD;

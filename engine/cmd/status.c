@@ -74,9 +74,12 @@ static bool print_status(json_object *root) {
         json_object *cluster = json_object_array_get_idx(clusters, i);
         json_object *behind = json_get(json_get(cluster, "minions"), "behind");
 
-        for (size_t j = 0; behind && j < json_object_array_length(behind); j++)
-            printf("behind on %s: %s\n", text(cluster, "cluster"),
-                   json_object_get_string(json_object_array_get_idx(behind, j)));
+        for (size_t j = 0; behind && j < json_object_array_length(behind); j++) {
+            const char *id = json_object_get_string(json_object_array_get_idx(behind, j));
+            CLEANUP(cleanup_free) char *clean = strdup(id ? id : "");
+
+            printf("behind on %s: %s\n", text(cluster, "cluster"), clean ? text_clean(clean) : "");
+        }
     }
     return good;
 }

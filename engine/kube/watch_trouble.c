@@ -47,9 +47,7 @@ static int tell(struct watch *watch, const struct failure *failure) {
     watch->trouble = event->trouble = failure->trouble;
     event->status = failure->status;
     snprintf(event->text, sizeof(event->text), "%s", failure->text && failure->text[0] ? failure->text : "no answer");
-    for (char *c = event->text; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
+    text_clean(event->text); /* a header's bytes, or a letter that the end has cut */
     return 0;
 }
 

@@ -96,6 +96,9 @@ bool hex_is(const char *text, size_t n_digits);                          /* exac
 int decimal_compare(const char *a, const char *b);
 bool decimal_is(const char *text);                                       /* 1 to 40 digits */
 bool utf8_is(const void *text, size_t size);                             /* well-formed: no surrogates, not overlong */
+/* In place, for what came from outside or was cut: bytes that are no UTF-8 become '?', control characters blanks. Returns
+ * `text`. */
+char *text_clean(char *text);
 int file_read(char **ret, size_t *ret_size, const char *path, size_t limit);  /* NUL-terminated; -EFBIG over limit */
 /* Writes next to `path` and renames over it; with `durable`, fsyncs the file before and the directory after. */
 int file_write_atomic(const char *path, const void *data, size_t size, unsigned mode, bool durable);

@@ -50,6 +50,13 @@ static void utf8_is_well_formed(void **state) {
     assert_true(utf8_is("a\xff", 1));
 }
 
+static void whatever_comes_can_be_shown(void **state) {
+    char text[] = "a\x1b[2J \xc2\x9b\x7f \xc3\xa9 \xff\xed\xa0\x80 cut \xe2\x82";
+
+    assert_string_equal(text_clean(text), "a [2J    " " \xc3\xa9 ???? cut ??");
+    assert_string_equal(text_clean((char[]){""}), "");
+}
+
 static void problem_is_one_line(void **state) {
     struct problem problem;
     char line[256];
@@ -59,4 +66,5 @@ static void problem_is_one_line(void **state) {
 }
 
 RUN(cmocka_unit_test(cluster_names), cmocka_unit_test(node_names), cmocka_unit_test(decimals_of_any_length),
-    cmocka_unit_test(hex), cmocka_unit_test(utf8_is_well_formed), cmocka_unit_test(problem_is_one_line))
+    cmocka_unit_test(hex), cmocka_unit_test(utf8_is_well_formed), cmocka_unit_test(problem_is_one_line),
+    cmocka_unit_test(whatever_comes_can_be_shown))

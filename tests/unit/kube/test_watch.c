@@ -279,6 +279,7 @@ static void content_types(void **state) {
                  {NULL, true},
                  {"application/jsonp", false},
                  {"text/plain", false},
+                 {"text/\xff\x1b[2J", false}, /* a header's bytes go to logs, terminals and Salt's bus */
                  {"app", false}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -289,6 +290,7 @@ static void content_types(void **state) {
         assert_int_equal(watch_headers(bed.watch, 1, 200, cases[i].type, -1), 0);
         drain(&bed);
         told(&bed, cases[i].good ? "start " : "trouble:wrong:200 ");
+        assert_true(utf8_is(bed.text, strlen(bed.text)) && !strchr(bed.text, 0x1b));
         watch_free(bed.watch);
     }
 }
