@@ -9,7 +9,7 @@ data must ever pass through Jinja.
 
 Invariants: an event without a known token does nothing; a cluster's name is checked before it touches a path; the
 targets are always minions of the index; it returns a job or nothing, and never raises (Salt would log a traceback for
-whatever somebody fires).
+whatever somebody fires). What is fired without a token costs a read and a line in the log a minute.
 """
 
 import hmac
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import re
+import time
 
 # By name: the renderer puts its own `salt` (execution modules) over a module of that name.
 from salt.utils.yaml import safe_load
@@ -29,6 +30,7 @@ ANNOUNCE_MAX = 4 << 20
 ADDRESSES_MAX = 200     # in one job; whoever needs more fetches the whole set
 FETCHES_PER_SECOND = 50   # what a master's file server takes easily; spreads whole-set fetches of many minions
 SPLAY_MAX = 30
+SAY_AGAIN_SECONDS = 60
 
 TAG = re.compile(r"nodewall/([a-z0-9][a-z0-9.-]{0,62})/addresses\Z")
 TOKEN = re.compile(r"[0-9a-f]{32}\Z")
@@ -40,8 +42,16 @@ def run():
     try:
         return _react(tag, data)
     except Exception as error:  # pylint: disable=broad-except
-        log.warning("nodewall: event %r: %r", str(tag)[:100], error)
+        _warn("nodewall: event %r: %r", str(tag)[:100], error)
         return {}
+
+
+def _warn(*what):
+    """Any minion can fire this tag as often as it likes. The logger is what outlives this file, which is run at each event."""
+    now = time.monotonic()
+    if now - getattr(log, "nodewall_said", -SAY_AGAIN_SECONDS) >= SAY_AGAIN_SECONDS:
+        log.nodewall_said = now
+        log.warning(*what)
 
 
 def _react(tag, data):
@@ -55,7 +65,7 @@ def _react(tag, data):
     announced = _announced(state_dir, cluster)
     entry = _entry(announced, token) if announced else None
     if entry is None:
-        log.warning("nodewall: an event for %s names no announcement of the engine; ignored", cluster)
+        _warn("nodewall: an event for %s names no announcement of the engine; ignored", cluster)
         return {}
     targets = _index(state_dir, cluster)
     if entry.get("minions") is not None:

@@ -18,6 +18,7 @@ an entry goes when the minion itself says ``not-mine``, or with its key, both se
       - nodewall: /etc/nodewall/nodewall.yaml
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -76,7 +77,8 @@ def _extend(minion_id, pillar, config):
                 )
             )
     warnings += [problem] if problem else []
-    warnings += _note(state_dir, sorted(named), minion_id)
+    # A name that comes from a grain is the minion's own: a new one each time must not fill the disk.
+    warnings += _note(state_dir, sorted(set(named) & known if problem is None else named), minion_id)
     added = {"clusters": {cluster: {"synced": cluster in synced} for cluster in sorted(known)}}
     schedule = _schedule(ours, errors)
     added.update({key: value for key, value in (("errors", errors), ("warnings", warnings)) if value})
@@ -157,7 +159,10 @@ def _note(state_dir, clusters, minion_id):
         path = os.path.join(folder, entry)
         try:
             if not os.path.lexists(path):
-                os.makedirs(folder, mode=0o750, exist_ok=True)
+                # The engine refuses what others can write, and makes these itself if it comes first.
+                for made in (state_dir, os.path.dirname(folder), folder):
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(made, 0o750)
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640))
         except OSError as error:
             return [

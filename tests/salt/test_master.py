@@ -99,6 +99,7 @@ def test_clusters_are_known_from_configuration_directory_and_store(salt, master)
     master.pillar({"nodewall": {"rules": {"a": rule("kubernetes:edge", {"kubernetes": "stored"}, {"kubernetes": "typo"})}}})
     ours = compiled(salt, master)["nodewall"]
     assert ours["errors"] == ["rule a: there is no cluster 'typo'; this master has: edge, prod, stored"]
+    assert master.index("typo") == [], "a name that is made of a grain is the minion's own, and it may have many"
     assert sorted(ours["clusters"]) == ["edge", "prod", "stored"]
     assert master.index("edge") == master.index("stored") == ["db1"]
 
@@ -152,6 +153,16 @@ def test_ids_are_encoded_and_come_back(salt, master):
     master.announce(Cluster(addresses=["203.0.113.1"]), {TOKEN: None})
     found = react(salt, master, {"token": TOKEN})
     assert found["jobs"][0]["tgt"] == sorted(IDS)
+
+
+def test_the_index_is_for_the_masters_user_alone(salt, master):
+    """Also when the pillar comes before the engine has made its directory, under whatever umask."""
+    master.state.rmdir()
+    master.configure({"prod": {}})
+    master.pillar({"nodewall": {"rules": prod()}})
+    compiled(salt, master)
+    for path in (master.state, master.state / "minions", master.state / "minions" / "prod"):
+        assert path.stat().st_mode & 0o027 == 0, path
 
 
 def test_the_schedule_can_be_changed(salt, master):
@@ -212,6 +223,11 @@ def test_other_tokens_do_nothing(salt, master, announced):
                  {"token": {"a": 1}}, {"token": 1}, {"token": TOKEN, "__peer_id": "m2"}, {"token": "é" * 32}, {"token": TOKEN + "\n"}):
         assert react(salt, master, data)["jobs"] == [], data
     assert react(salt, master, {"token": TOKEN})["jobs"], "and this one still does"
+
+
+def test_a_flood_of_events_is_no_flood_in_the_log(salt, master, announced):
+    said = [line for number in range(50) for line in react(salt, master, {"token": f"{number:032x}"})["said"]]
+    assert len(said) <= 1, said
 
 
 def test_other_tags_do_nothing(salt, master, announced):
