@@ -18,6 +18,9 @@
 #include <string.h>
 
 #define DEPTH_MAX 128           /* managedFields nest to about 12 */
+/* Of objects and arrays: json-c makes 760 bytes of "{}", so 16 MiB of them would be 4 GiB. What a node can write itself into
+ * its 1.5 MiB of etcd is below 400 000. */
+#define CONTAINERS_MAX (512 * 1024)
 #define RETRY_MAX 86400         /* seconds; only so that the sum of milliseconds stays small */
 
 /* Absence and null are the same, as in Go's decoder. */
@@ -72,6 +75,22 @@ static bool is_ascii(const char *data, size_t size) {
     return true;
 }
 
+/* Brackets outside of strings. */
+static size_t count_containers(const char *data, size_t size) {
+    bool string = false;
+    size_t n = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        if (string && data[i] == '\\')
+            i++;
+        else if (data[i] == '"')
+            string = !string;
+        else if (!string && (data[i] == '{' || data[i] == '['))
+            n++;
+    }
+    return n;
+}
+
 static int parse(json_object **ret, const char *data, size_t size) {
     CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     CLEANUP(json_putp) json_object *object = NULL;
@@ -79,6 +98,8 @@ static int parse(json_object **ret, const char *data, size_t size) {
     if (!tokener)
         return -ENOMEM;
     if (size == 0 || size > INT_MAX || !utf8_is(data, size)) /* json-c's own validation takes overlong forms */
+        return -EBADMSG;
+    if (size > CONTAINERS_MAX && count_containers(data, size) > CONTAINERS_MAX)
         return -EBADMSG;
     if (strict_takes_letters() || is_ascii(data, size))
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);

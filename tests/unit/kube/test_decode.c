@@ -19,6 +19,13 @@ static void refused(const char *text) {
     assert_null(node);
 }
 
+static void refused_quietly(const char *text) {
+    struct node *node = NULL;
+
+    assert_int_equal(decode_node(&node, text, strlen(text)), -EBADMSG);
+    assert_null(node);
+}
+
 static void a_node_as_the_api_server_writes_it(void **state) {
     CLEANUP(node_freep) struct node *node =
         node_of("{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lke1-a\",\"uid\":\"0c7c1d0e-8f0e-"
@@ -144,6 +151,29 @@ static void nesting_is_bounded(void **state) {
     text[n + 1000] = '}';
     text[n + 1001] = '\0';
     refused(text);
+}
+
+static char *node_with_images(size_t n, const char *image) {
+    char *text = malloc(200 + n * strlen(image));
+    size_t used;
+
+    assert_non_null(text);
+    used = (size_t)sprintf(text, "{" META ",\"status\":{\"images\":[0");
+    for (size_t i = 0; i < n; i++)
+        used += (size_t)sprintf(text + used, "%s", image);
+    sprintf(text + used, "]}}");
+    return text;
+}
+
+/* What a node can write into its own status has to be read; what a server can make up has a bound. */
+static void many_objects(void **state) {
+    CLEANUP(cleanup_free) char *most = node_with_images(400000, ",{}");
+    CLEANUP(cleanup_free) char *more = node_with_images(600000, ",{}");
+    CLEANUP(cleanup_free) char *text = node_with_images(600000, ",\"{\\\"\"");
+
+    node_free(node_of(most));
+    node_free(node_of(text));
+    refused_quietly(more);
 }
 
 /* A type that is too long is passed over, an address that is too long is cut at a character, from 4097 on they are
@@ -335,7 +365,7 @@ static void names_of_broken_nodes(void **state) {
 
 RUN(cmocka_unit_test(a_node_as_the_api_server_writes_it), cmocka_unit_test(what_may_be_absent),
     cmocka_unit_test(leaving), cmocka_unit_test(what_is_no_node_is_refused), cmocka_unit_test(bounds_of_strings),
-    cmocka_unit_test(a_nul_is_the_nodes_own_trouble), cmocka_unit_test(nesting_is_bounded),
+    cmocka_unit_test(a_nul_is_the_nodes_own_trouble), cmocka_unit_test(many_objects), cmocka_unit_test(nesting_is_bounded),
     cmocka_unit_test(addresses_of_odd_size), cmocka_unit_test(lines_of_a_watch),
     cmocka_unit_test(bookmark_and_error), cmocka_unit_test(lines_that_are_none), cmocka_unit_test(statuses),
     cmocka_unit_test(messages_are_for_people), cmocka_unit_test(members_of_a_list),
