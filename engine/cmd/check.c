@@ -235,6 +235,8 @@ static void check_endpoint(struct check *check, const char *what, const struct c
             "the API server takes us for system:anonymous; give the user a token");
     if (config->kubeconfig && stat(config->kubeconfig, &st) == 0 && (st.st_mode & S_IROTH))
         say(check, WARNING, what, "everybody on this machine can read the kubeconfig", "chmod o= it");
+    if (config->kubeconfig && stat(config->kubeconfig, &st) == 0 && (st.st_mode & S_IWOTH))
+        say(check, BAD, what, "everybody on this machine can write the kubeconfig", "chmod o= it, and look at what it says");
 }
 
 static void check_cluster(struct check *check, const struct cluster_config *config) {

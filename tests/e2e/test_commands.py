@@ -171,7 +171,7 @@ def test_check_looks_as_the_user_of_salt_master(kube, tmp_path):
                                             f"bus: {{sock_dir: {here}}}\n", encoding="utf-8")
         return here / "nodewall.yaml", here
 
-    found = checks(place("none", state=False), place("roots"), place("good", owner="nobody"), place("open", owner="nobody", mode=0o644),
+    found = checks(place("none", state=False), place("roots"), place("good", owner="nobody"), place("open", owner="nobody", mode=0o646),
                    place("unknown", user="nobodyatall"))
     none, roots, good, everybodys, unknown = (each for _, each in found)
     assert "'nobody', as salt-master does" in none["user", "ok"]
@@ -179,5 +179,6 @@ def test_check_looks_as_the_user_of_salt_master(kube, tmp_path):
     assert "Permission denied" in roots["prod: credentials", "failed"]
     assert f"chown -R nobody: {tmp_path}/roots/state" in roots["state directory", "failed"]
     assert {("user", "ok"), ("state directory", "ok"), ("prod: list", "ok")} <= set(good) and "without TLS" in good["prod: credentials", "warning"]
-    assert "everybody on this machine" in everybodys["prod: credentials", "warning"]
+    assert "everybody on this machine can read" in everybodys["prod: credentials", "warning"]
+    assert "everybody on this machine can write" in everybodys["prod: credentials", "failed"]
     assert "'nobodyatall', whom this machine does not know" in unknown["user", "failed"]
