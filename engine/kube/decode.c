@@ -13,14 +13,13 @@
 #include "nodewall/decode.h"
 
 #include "nodewall/json.h"
+#include "prune.h"
 
 #include <limits.h>
 #include <string.h>
 
 #define DEPTH_MAX 128           /* managedFields nest to about 12 */
-/* Of objects and arrays: json-c makes 760 bytes of "{}", so 16 MiB of them would be 4 GiB. What a node can write itself into
- * its 1.5 MiB of etcd is below 400 000. */
-#define CONTAINERS_MAX (512 * 1024)
+#define CONTAINERS_MAX 65536    /* objects and arrays in what prune leaves of one; json-c makes 760 bytes of "{}" */
 #define RETRY_MAX 86400         /* seconds; only so that the sum of milliseconds stays small */
 
 /* Absence and null are the same, as in Go's decoder. */
@@ -91,24 +90,30 @@ static size_t count_containers(const char *data, size_t size) {
     return n;
 }
 
-static int parse(json_object **ret, const char *data, size_t size) {
+/* *ret_cut, which may be NULL: see prune. */
+static int parse(json_object **ret, const char *data, size_t size, size_t *ret_cut) {
     CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     CLEANUP(json_putp) json_object *object = NULL;
+    CLEANUP(cleanup_free) char *text = malloc(size ? size : 1);
+    size_t n, cut;
 
-    if (!tokener)
+    if (!tokener || !text)
         return -ENOMEM;
     if (size == 0 || size > INT_MAX || !utf8_is(data, size)) /* json-c's own validation takes overlong forms */
         return -EBADMSG;
-    if (size > CONTAINERS_MAX && count_containers(data, size) > CONTAINERS_MAX)
+    n = prune(text, data, size, &cut);
+    if (n > CONTAINERS_MAX && count_containers(text, n) > CONTAINERS_MAX)
         return -EBADMSG;
-    if (strict_takes_letters() || is_ascii(data, size))
+    if (strict_takes_letters() || is_ascii(text, n))
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    object = json_tokener_parse_ex(tokener, data, (int)size);
+    object = json_tokener_parse_ex(tokener, text, (int)n);
     if (json_tokener_get_error(tokener) != json_tokener_success)
         return -EBADMSG;
-    for (size_t i = json_tokener_get_parse_end(tokener); i < size; i++) /* only strict mode looks behind the value */
-        if (!strchr(" \t\r\n", data[i]) || !data[i])
+    for (size_t i = json_tokener_get_parse_end(tokener); i < n; i++) /* only strict mode looks behind the value */
+        if (!strchr(" \t\r\n", text[i]) || !text[i])
             return -EBADMSG;
+    if (ret_cut)
+        *ret_cut = cut;
     *ret = TAKE_PTR(object); /* NULL for a JSON null */
     return 0;
 }
@@ -270,7 +275,8 @@ struct node *node_free(struct node *node) {
     return NULL;
 }
 
-static int read_node(struct node **ret, json_object *object) {
+/* `cut`: of its addresses, by prune. */
+static int read_node(struct node **ret, json_object *object, size_t cut) {
     CLEANUP(node_freep) struct node *node = NULL;
     json_object *metadata;
     int r;
@@ -282,6 +288,7 @@ static int read_node(struct node **ret, json_object *object) {
     node = calloc(1, sizeof(*node));
     if (!node)
         return -ENOMEM;
+    node->more = cut;
     r = read_identity(node, metadata);
     if (r >= 0)
         r = read_addresses(node, object);
@@ -343,16 +350,17 @@ static int read_status(struct kube_status *ret, json_object *object) {
 
 int decode_node(struct node **ret, const char *data, size_t size) {
     CLEANUP(json_putp) json_object *object = NULL;
-    int r = parse(&object, data, size);
+    size_t cut;
+    int r = parse(&object, data, size, &cut);
 
-    return r < 0 ? r : read_node(ret, object);
+    return r < 0 ? r : read_node(ret, object, cut);
 }
 
 int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size) {
     CLEANUP(json_putp) json_object *object = NULL;
     const char *name;
     size_t n;
-    int r = parse(&object, data, size);
+    int r = parse(&object, data, size, NULL);
 
     if (r < 0)
         return r;
@@ -364,7 +372,7 @@ int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size)
 
 int decode_status(struct kube_status *ret, const char *data, size_t size) {
     CLEANUP(json_putp) json_object *object = NULL;
-    int r = parse(&object, data, size);
+    int r = parse(&object, data, size, NULL);
 
     return r < 0 ? r : read_status(ret, object);
 }
@@ -395,7 +403,8 @@ int decode_watch_line(struct watch_line *ret, const char *data, size_t size) {
     CLEANUP(json_putp) json_object *line = NULL;
     CLEANUP(watch_line_done) struct watch_line made = {.status = {.retry_after = -1}};
     json_object *object;
-    int r = parse(&line, data, size);
+    size_t cut;
+    int r = parse(&line, data, size, &cut);
 
     if (r >= 0)
         r = read_type(&made.type, line);
@@ -408,7 +417,7 @@ int decode_watch_line(struct watch_line *ret, const char *data, size_t size) {
     } else if (made.type == WATCH_BOOKMARK) {
         r = is_kind(object, "Node", true) ? read_rv(made.rv, json_get(object, "metadata")) : -EBADMSG;
     } else {
-        r = read_node(&made.node, object);
+        r = read_node(&made.node, object, cut);
         if (r >= 0)
             memcpy(made.rv, made.node->rv, sizeof(made.rv));
     }
@@ -449,7 +458,7 @@ int decode_list_member(struct list_head *head, const char *key, size_t key_size,
 
     if (!kind && !metadata)
         return 0;
-    r = parse(&value, data, size);
+    r = parse(&value, data, size, NULL);
     if (r < 0)
         return r;
     if (metadata)

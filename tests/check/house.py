@@ -30,7 +30,7 @@ HEADER_HOME = {
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
     "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "monitor": "monitor", "status": "status",
 }
-KUBE_PURE = {"watch.c", "watch_list.c", "watch_trouble.c", "watch_machine.h", "frame.c", "decode.c", "backoff.c"}
+KUBE_PURE = {"watch.c", "watch_list.c", "watch_trouble.c", "watch_machine.h", "frame.c", "decode.c", "prune.c", "prune.h", "backoff.c"}
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')
 PURE = {"kube_pure", "inventory", "policy", "monitor"}
 
