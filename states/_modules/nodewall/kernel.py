@@ -7,7 +7,8 @@ whose comment says it. Every transaction that changes members deletes the marker
 that it leads to, so one that is late, repeated, or has a wrong base is refused by the kernel as a whole.
 
 Invariants: one ``nft -f -`` per change, all or nothing; nft is run by argv, its input is made only of records, checked
-names and cleaned labels; no other table is ever touched or listed.
+names and cleaned labels, also where the kernel is what they come from: whoever has CAP_NET_ADMIN in this network, a
+container for one, can put any bytes into a comment, and we are root; no other table is ever touched or listed.
 """
 
 import hashlib
@@ -95,6 +96,8 @@ def _markers(listed):
             version = sets.Version(
                 epoch, generation, words[3] if len(words) > 3 else "", "", _digest_of(key[1:]), None
             )
+            # All of it goes into scripts again.
+            sets.version(dict(version._asdict(), count=0))
             if sets.is_name(cluster) and marker_key(cluster, version) == " . ".join(key):
                 found[cluster] = version
         except (KeyError, TypeError, IndexError, ValueError, OSError):
@@ -156,7 +159,7 @@ class Table:
             if isinstance(element, dict) and "prefix" in element:
                 element = "{addr}/{len}".format(**element["prefix"])
             try:
-                found[sets.record(element)] = comment.partition(" ")[2]
+                found[sets.record(element)] = sets.clean_label(comment.partition(" ")[2])
             except sets.Invalid:
                 self.strange.add(cluster)
 

@@ -122,6 +122,12 @@ def contains(outer, inner):
     return int.from_bytes(outer[1:-1], "big") >> shift == int.from_bytes(inner[1:-1], "big") >> shift
 
 
+def clean_label(text):
+    """A label as somebody else may have left it."""
+    node, _, since = text.partition(" ")
+    return (label(node) if node else "") + (" " + since if SINCE.match(since) else "")
+
+
 def digest(members):
     return hashlib.sha256(b"".join(sorted(members))).hexdigest()
 
