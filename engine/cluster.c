@@ -21,7 +21,6 @@
 
 enum {
     RETRY_CONFIG = 30000,           /* ms; a kubeconfig that was no good is read again */
-    EPOCH_LEAST = 10 * 60 * 1000,   /* ms between two epochs begun because of a minion's claim */
 };
 
 struct cluster {
@@ -39,7 +38,6 @@ struct cluster {
     bool listed;                    /* a list was complete, once */
     char refresh[RV_MAX + 1];       /* publish again once the cluster is past this rv; "": no need */
     msec retry_config;              /* MSEC_NEVER: nothing to retry */
-    msec began_epoch;               /* on a minion's claim; long ago: never */
 };
 
 static void step(struct cluster *cluster);
@@ -231,10 +229,6 @@ static void disorder(struct cluster *cluster, int outcome, msec now) {
     const char *text;
 
     if (outcome == FOLLOWUP_AHEAD) {
-        /* Any minion can claim it: a forged claim costs everybody one whole set, and not more often than this. */
-        if (now - cluster->began_epoch < EPOCH_LEAST)
-            return;
-        cluster->began_epoch = now;
         store_begin_epoch(cluster->publication.store);
         text = "a minion has a later generation than this store, which must have been set back; a new epoch begins";
     } else {
@@ -357,7 +351,6 @@ int cluster_new(struct cluster **ret, struct cluster_shared *shared, const struc
     cluster->shared = shared;
     cluster->config = config;
     cluster->retry_config = MSEC_NEVER;
-    cluster->began_epoch = -EPOCH_LEAST;
     health_link(&cluster->health, HEALTH_STARTING, "", now);
     cluster->health.link_since = now;
     cluster->name = strdup(config->name);

@@ -230,15 +230,18 @@ static void contradict_not_mine(struct row *row) {
     row->drop = MSEC_NEVER;
 }
 
-/* The store was set back, or a minion says so. Once per epoch, for the answer to it is a new epoch. */
-static bool is_ahead(struct followup *followup, const struct row *row) {
+/* The store was set back, or a minion says so. Once per epoch, for the answer to it is a new epoch; and not soon again, for
+ * anybody can say so of that one, too. */
+static bool is_ahead(struct followup *followup, const struct row *row, msec now) {
     const struct version *newest = &followup->published;
 
     if (!followup->announced || !is_ours(row, newest) || row->generation < newest->generation ||
         (row->generation == newest->generation && (!row->digest[0] || !strcmp(row->digest, newest->digest))) ||
-        !strcmp(followup->ahead_epoch, newest->epoch))
+        !strcmp(followup->ahead_epoch, newest->epoch) ||
+        (followup->ahead_epoch[0] && now - followup->ahead_said < FOLLOWUP_AHEAD_LEAST))
         return false;
     memcpy(followup->ahead_epoch, newest->epoch, sizeof(followup->ahead_epoch));
+    followup->ahead_said = now;
     return true;
 }
 
@@ -294,7 +297,7 @@ static int answered(struct followup *followup, struct row *row, const struct sig
     if (followup->announced && is_ours(row, &followup->version) && row->generation >= followup->version.generation) {
         row->settled = true; /* later than what was announced; telling it that again would change nothing */
         row->due = MSEC_NEVER;
-        return is_ahead(followup, row) ? FOLLOWUP_AHEAD : FOLLOWUP_CHANGED;
+        return is_ahead(followup, row, now) ? FOLLOWUP_AHEAD : FOLLOWUP_CHANGED;
     }
     if (row->due == MSEC_NEVER && followup->announced && row->drop == MSEC_NEVER)
         row->due = now + wait_after(row->told); /* it has lost what it had, or was away */

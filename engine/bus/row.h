@@ -42,7 +42,8 @@ struct followup {
     bool has_roster, announced;
     struct version version;         /* as announced */
     struct version published;       /* as in the store; at least as late */
-    char ahead_epoch[EPOCH_DIGITS + 1];     /* FOLLOWUP_AHEAD was said of it */
+    char ahead_epoch[EPOCH_DIGITS + 1];     /* FOLLOWUP_AHEAD was said of it, */
+    msec ahead_said;                        /* then */
     char conflict_rv[RV_MAX + 1];
     msec conflict_said, conflict_wait;      /* FOLLOWUP_CONFLICT: when last, and how long until the next */
     uint64_t repairs;

@@ -19,6 +19,7 @@ struct json_object;
 
 #define FOLLOWUP_ATTEMPTS 12
 #define FOLLOWUP_BATCH 1000         /* minions in one repair */
+#define FOLLOWUP_AHEAD_LEAST 600000 /* ms between two FOLLOWUP_AHEAD: each costs everybody a whole set */
 
 struct followup;
 struct followup *followup_free(struct followup *followup);
@@ -40,7 +41,7 @@ bool followup_wants(const char *tag, size_t tag_size);
 enum followup_outcome {
     FOLLOWUP_CHANGED = 1,           /* a minion's row changed */
     FOLLOWUP_AHEAD = 2,             /* a minion has our epoch with a generation above ours, or ours with another digest:
-                                     * the store was set back. Told once per epoch. */
+                                     * the store was set back. Told once per epoch, FOLLOWUP_AHEAD_LEAST apart. */
     FOLLOWUP_CONFLICT = 3,          /* a minion holds another epoch that it will not leave for ours. Told again after a
                                      * minute, two, … ten at the earliest, by whomever */
 };

@@ -136,7 +136,8 @@ static void ahead(void **state) {
              "{\"id\": \"b\", \"fun\": \"nodewall.update\", \"return\": {\"cluster\": \"prod\", \"result\": \"have\", "
              "\"epoch\": \"%s\", \"generation\": 1, \"digest\": \"%064x\"}}",
              OTHER_EPOCH, 99u);
-    assert_int_equal(observe(bed, "salt/job/20261125070000123456/ret/b", json, 17 * S), FOLLOWUP_AHEAD);
+    assert_int_equal(observe(bed, "salt/job/20261125070000123456/ret/b", json, 17 * S), FOLLOWUP_CHANGED); /* too soon */
+    assert_int_equal(observe(bed, "salt/job/20261125070000123456/ret/b", json, 601 * S), FOLLOWUP_AHEAD);
     assert_int_equal(followup_summary(bed->followup).current, 1);
 }
 

@@ -83,4 +83,21 @@ static void conflicts_without_end(void **state) {
     assert_int_equal(says(bed, "db", "conflict", OTHER_EPOCH, 3, 6060 * S), FOLLOWUP_CONFLICT);
 }
 
-RUN(CASE(conflicts_without_end), CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
+/* Each is answered by a new epoch, of which the same can be claimed; and a claim that is not heard must not use up the true one. */
+static void ahead_of_every_epoch(void **state) {
+    static const char *const epochs[] = {EPOCH, OTHER_EPOCH};
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    running(bed);
+    for (msec now = 1 * S; now < 3600 * S; now += 1000) {
+        if (says(bed, "db", "have", epochs[n & 1], 9, now) != FOLLOWUP_AHEAD)
+            continue;
+        set_version(&bed->version, epochs[++n & 1], 1);
+        followup_published(bed->followup, &bed->version);
+        followup_announced(bed->followup, &bed->version, now);
+    }
+    assert_int_equal(n, 6);
+}
+
+RUN(CASE(ahead_of_every_epoch), CASE(conflicts_without_end), CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
