@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#define PAGES_MAX 2048      /* a million nodes; each page is asked for at once, and a server may never end */
+
 int list_begin(struct watch *watch) {
     if (watch->pages.open)
         return 0;
@@ -122,6 +124,8 @@ int list_end(struct watch *watch, msec now) {
         return watch_fail_wrong(watch, now, "the pages of one list are of different moments");
     if (head->next[0] && strcmp(head->next, pages->next) == 0)
         return watch_fail_wrong(watch, now, "the list goes round in a circle: a page continues with itself");
+    if (head->next[0] && pages->n >= PAGES_MAX)
+        return watch_fail_wrong(watch, now, "the list has more pages than any cluster has nodes");
     if (pages->n == 0)
         memcpy(pages->rv, head->rv, sizeof(pages->rv));
     memcpy(pages->next, head->next, sizeof(pages->next));

@@ -171,6 +171,21 @@ static void selector_and_token_are_encoded(void **state) {
     watch_free(bed.watch);
 }
 
+/* Each page is asked for as soon as the last one is there: without a bound that is a request after the other for ever. */
+static void pages_without_end(void **state) {
+    struct bed *bed = *state;
+    unsigned n = 0;
+
+    while (await_start(bed) == 0 && n < 5000) {
+        char text[200];
+
+        snprintf(text, sizeof(text), LIST("\"resourceVersion\":\"10\",\"continue\":\"t%u\""), ++n);
+        answer(bed, 200, text);
+    }
+    assert_in_range(n, 1000, 4000);
+    told(bed, "start trouble:wrong:200 abandoned ");
+}
+
 static void events_move_the_rv(void **state) {
     struct bed *bed = *state;
 
@@ -396,7 +411,7 @@ static void freed_in_the_middle(void **state) {
 RUN(CASE(the_first_request_is_a_list_without_rv), CASE(then_a_watch_from_its_rv), CASE(selector_and_token_are_encoded),
     CASE(events_move_the_rv), CASE(a_half_line_counts_for_nothing),
     CASE(relist_waits_for_nothing_and_cancels_the_watch), CASE(a_list_that_is_due_and_fails_does_not_end_the_watching),
-    CASE(after_giving_up_nothing_counts_until_it_is_cancelled), CASE(a_web_page_is_no_list), CASE(content_types),
+    CASE(after_giving_up_nothing_counts_until_it_is_cancelled), CASE(a_web_page_is_no_list), CASE(content_types), CASE(pages_without_end),
     CASE(unauthorized_is_asked_again_once_at_once), CASE(retry_after_is_a_minimum_with_a_bound),
     CASE(operator_cuts_the_backoff_short), CASE(a_refusal_without_end_is_bounded), CASE(stats_tell),
     CASE(freed_in_the_middle))
