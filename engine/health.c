@@ -23,7 +23,8 @@ void health_link(struct health *health, enum health_state link, const char *deta
     if (health->link != link)
         health->link_since = now;
     health->link = link;
-    snprintf(health->detail, sizeof(health->detail), "%s", detail);
+    if (detail != health->detail)
+        snprintf(health->detail, sizeof(health->detail), "%s", detail);
 }
 
 void health_trouble(struct health *health, const struct watch_event *trouble, msec now) {
@@ -73,7 +74,10 @@ size_t health_look(struct health *health, const struct policy_hold *hold, msec h
     msec since = heard >= 0 ? heard : health->link_since;
     size_t n = 0;
 
-    /* A link that is called synced and says nothing is as stale as one in trouble. */
+    /* An answer that is an error is no news of the cluster. A link that is called synced and says nothing is as stale as
+     * one in trouble. */
+    if (health->link == HEALTH_UNREACHABLE)
+        since = MIN(since, health->link_since);
     if ((health->link == HEALTH_UNREACHABLE || health->link == HEALTH_SYNCED) && now - since >= stale_after)
         health_link(health, HEALTH_STALE, health->detail[0] ? health->detail : "the API server says nothing", now);
     else if (health->link == HEALTH_STALE && heard >= 0 && now - heard < stale_after && !strcmp(health->detail, "the API server says nothing"))

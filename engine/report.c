@@ -176,12 +176,14 @@ FAMILY_VALUE(value_grace, report->in_grace)
 FAMILY_VALUE(value_held, report->hold.addresses)
 FAMILY_VALUE(value_byte_age, age(now, report->watch.last_byte))
 FAMILY_VALUE(value_list_age, age(now, report->watch.last_list))
+FAMILY_VALUE(value_event_age, age(now, report->watch.last_event))
 FAMILY_VALUE(value_expected, report->minions.expected)
 FAMILY_VALUE(value_current, report->minions.current)
 FAMILY_VALUE(value_repairs, report->minions.repairs)
 FAMILY_VALUE(value_publications, report->publications)
 FAMILY_VALUE(value_write_failures, report->write_failures)
 FAMILY_VALUE(value_lists, report->watch.lists)
+FAMILY_VALUE(value_watches, report->watch.watches)
 FAMILY_VALUE(value_events, report->watch.events)
 FAMILY_VALUE(value_failures, report->watch.failures)
 FAMILY_VALUE(value_gone, report->watch.gone)
@@ -197,12 +199,14 @@ static const struct family families[] = {
     {"nodewall_addresses_held", "Addresses whose removal is held.", METRIC_GAUGE, value_held},
     {"nodewall_last_byte_age_seconds", "Since the API server last said anything; -1: never.", METRIC_GAUGE, value_byte_age},
     {"nodewall_last_list_age_seconds", "Since the last complete list; -1: never.", METRIC_GAUGE, value_list_age},
+    {"nodewall_last_event_age_seconds", "Since the last event of a watch; -1: never.", METRIC_GAUGE, value_event_age},
     {"nodewall_minions", "Minions whose rules name the cluster.", METRIC_GAUGE, value_expected},
     {"nodewall_minions_current", "Minions that have the published set.", METRIC_GAUGE, value_current},
     {"nodewall_minions_repaired_total", "Minions that were told again.", METRIC_COUNTER, value_repairs},
     {"nodewall_publications_total", "Sets published.", METRIC_COUNTER, value_publications},
     {"nodewall_store_failures_total", "Writes of the store that failed.", METRIC_COUNTER, value_write_failures},
     {"nodewall_lists_total", "Lists begun.", METRIC_COUNTER, value_lists},
+    {"nodewall_watches_total", "Watches begun.", METRIC_COUNTER, value_watches},
     {"nodewall_watch_events_total", "Events of watches.", METRIC_COUNTER, value_events},
     {"nodewall_request_failures_total", "Requests to the API server that failed.", METRIC_COUNTER, value_failures},
     {"nodewall_watch_gone_total", "410s, in any form.", METRIC_COUNTER, value_gone},

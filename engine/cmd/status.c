@@ -43,6 +43,7 @@ static void cluster_row(struct table *table, json_object *cluster) {
     table_cell(table, "%lld", (long long)json_object_get_int64(json_get(cluster, "generation")));
     age_cell(table, json_get(ages, "byte"));
     age_cell(table, json_get(ages, "list"));
+    age_cell(table, json_get(ages, "event"));
     table_cell(table, "%lld of %lld", (long long)json_object_get_int64(json_get(minions, "current")),
                (long long)json_object_get_int64(json_get(minions, "expected")));
     age_cell(table, json_get(minions, "slowest"));
@@ -51,8 +52,8 @@ static void cluster_row(struct table *table, json_object *cluster) {
 
 /* Whether all is as it should be. */
 static bool print_status(json_object *root) {
-    static const char *const heading[] = {"CLUSTER", "STATE",     "NODES",   "ADDRESSES", "GENERATION",
-                                          "HEARD",   "LAST LIST", "MINIONS", "SLOWEST",   "DETAIL"};
+    static const char *const heading[] = {"CLUSTER",   "STATE",      "NODES",   "ADDRESSES", "GENERATION", "HEARD",
+                                          "LAST LIST", "LAST EVENT", "MINIONS", "SLOWEST",   "DETAIL"};
     CLEANUP(table_done) struct table table = {.n_columns = ARRAY_LENGTH(heading)};
     json_object *bus = json_get(root, "bus"), *clusters = json_get(root, "clusters");
     bool good = !strcmp(text(bus, "state"), "connected");

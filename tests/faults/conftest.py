@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What takes long by its nature begins with the session and runs beside the other tests."""
 import concurrent.futures
+import subprocess
+import sys
 
 import pytest
-from faults import vanish
+from faults import soak, vanish
+
+SOAK = ("30", "1", "2", "3")        # seconds, and the seeds
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _early(request, tmp_path_factory):
-    if not any(item.name == "test_a_peer_that_vanishes" for item in request.session.items):
-        yield
-        return
-    request.getfixturevalue("namespaces")
+    wanted, session = {item.name for item in request.session.items}, request.session
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        request.session.vanished = pool.submit(vanish.run, tmp_path_factory.mktemp("vanish"))
+        if "test_a_peer_that_vanishes" in wanted:
+            request.getfixturevalue("namespaces")
+            session.vanished = pool.submit(vanish.run, tmp_path_factory.mktemp("vanish"))
+        if "test_faults_by_chance" in wanted:
+            session.soak = subprocess.Popen([sys.executable, soak.__file__, *SOAK], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, text=True)
         yield
+        if "test_faults_by_chance" in wanted and session.soak.poll() is None:
+            session.soak.terminate()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a real kube-apiserver shows: how it says that a watcher is too slow, that a token is worth nothing.
+
+Without Salt; restarts, compacted histories and rights are in e2e/test_restarts.py. Case numbers are those of ../FAULTS.md.
+"""
+import re
+import signal
+
+import pytest
+import yaml
+from faults.bed import bed
+from harness import kube
+from harness.process import wait_until
+
+BIG = 200 << 10         # bytes of an annotation: what a watcher that does not read fills its socket with
+MOST = 400
+
+
+@pytest.fixture(name="started", scope="module")
+def _started():
+    with kube.Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(name="cluster")
+def _cluster(started):
+    started.delete_all()
+    wait_until(lambda: not started.nodes(), 10, "the nodes of the last test to be gone")
+    return started
+
+
+def metrics_of(cluster, name):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in cluster.request("GET", "/metrics", raw=True).splitlines() if re.match(name + r"\{", line))
+
+
+def test_the_engine_is_too_slow_for_the_server(cluster, tmp_path):
+    """Case 30, the server's side: a watcher that does not read is closed. It goes on from where it was, and misses nothing."""
+    options = {"kubeconfig": str(cluster.kubeconfig(tmp_path / "kubeconfig"))}
+    with bed(tmp_path / "bed", cluster, options) as lane:
+        before = metrics_of(cluster, "apiserver_terminated_watchers_total")
+        lane.engine.process.child.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(MOST):
+                cluster.patch_node("n2", {"metadata": {"annotations": {"big": f"{number:04}" + "x" * BIG}}})
+                if number % 10 == 9 and metrics_of(cluster, "apiserver_terminated_watchers_total") > before:
+                    break
+            else:
+                pytest.fail(f"the server put up with {MOST} events that nobody read")
+            lane.ledger.leave("n1")
+            lane.ledger.join("a", "203.0.113.50")
+        finally:
+            lane.engine.process.child.send_signal(signal.SIGCONT)
+        lane.settled(30)
+        assert lane.engine.rss() < 64 * 1024
+
+
+def test_the_token_of_a_service_account_is_rotated(cluster, tmp_path):
+    """Case 24: the account is made anew, its old token is worth nothing, the new one is in the file a moment later."""
+    path = cluster.kubeconfig(tmp_path / "kubeconfig", kind="token-file", token=cluster.service_account_token())
+    word = tmp_path / "kubeconfig.token"
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["users"][0]["user"] == {"tokenFile": str(word)}
+    with bed(tmp_path / "bed", cluster, {"kubeconfig": str(path)}) as lane:
+        cluster.delete_service_account()
+        fresh = cluster.service_account_token()
+        cluster.restart_apiserver()
+        lane.ledger.leave("n1")
+        lane.ledger.join("a", "203.0.113.50")
+        untouched = lane.untouched()
+        lane.wait(lambda: lane.status()["state"] == "unauthorized", "the old token to be refused", 30)
+        assert untouched()
+        word.write_text(fresh + "\n", encoding="ascii")
+        lane.settled(40)
