@@ -92,8 +92,28 @@ static void follow_config(struct engine *engine, struct config *config) {
     engine->config = config;
 }
 
+static bool differ(const char *a, const char *b) {
+    return !a != !b || (a && strcmp(a, b));
+}
+
+static bool other_minion(const struct minion_config *a, const struct minion_config *b) {
+    size_t i = 0;
+
+    if (a->n_masters != b->n_masters || differ(a->id, b->id) || differ(a->master_key, b->master_key) ||
+        a->trust_first_use != b->trust_first_use || a->hash != b->hash || !a->fingers != !b->fingers)
+        return true;
+    for (i = 0; i < a->n_masters; i++)
+        if (strcmp(a->masters[i].host, b->masters[i].host) || a->masters[i].port != b->masters[i].port)
+            return true;
+    for (i = 0; a->fingers && a->fingers[i] && b->fingers[i]; i++)
+        if (strcmp(a->fingers[i], b->fingers[i]))
+            return true;
+    return a->fingers && differ(a->fingers[i], b->fingers[i]);
+}
+
 static bool needs_restart(const struct config *a, const struct config *b) {
-    return strcmp(a->state_dir, b->state_dir) || strcmp(a->bus.sock_dir, b->bus.sock_dir) ||
+    return strcmp(a->state_dir, b->state_dir) || a->bus.transport != b->bus.transport ||
+           other_minion(&a->bus.minion, &b->bus.minion) || strcmp(a->bus.sock_dir, b->bus.sock_dir) ||
            a->bus.ipc_mode != b->bus.ipc_mode || a->bus.framing != b->bus.framing ||
            a->bus.pub_port != b->bus.pub_port || a->bus.pull_port != b->bus.pull_port ||
            a->metrics_port != b->metrics_port || !a->metrics_host != !b->metrics_host ||

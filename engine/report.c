@@ -97,7 +97,9 @@ static int bus_json(struct bus *bus, json_object **ret) {
     CLEANUP(json_putp) json_object *out = json_object_new_object();
     struct bus_stats stats = bus_stats(bus);
 
-    if (!out || put_text(out, "state", bus_state_name(stats.state)) < 0 || put_text(out, "detail", bus_detail(bus)) < 0 ||
+    if (!out || put_text(out, "transport", stats.one_way ? "minion" : "local") < 0 ||
+        put_text(out, "master", stats.minion.master) < 0 || put_number(out, "sign_ins", stats.minion.sign_ins) < 0 ||
+        put_number(out, "requests", stats.minion.requests) < 0 || put_text(out, "state", bus_state_name(stats.state)) < 0 || put_text(out, "detail", bus_detail(bus)) < 0 ||
         put_text(out, "framing", bus_framing_name(stats.write)) < 0 || put_number(out, "received", stats.received) < 0 ||
         put_number(out, "sent", stats.outbox.sent) < 0 || put_number(out, "echoed", stats.outbox.delivered) < 0 ||
         put_number(out, "resent", stats.outbox.resent) < 0 || put_number(out, "waiting", stats.outbox.waiting) < 0 ||

@@ -9,6 +9,10 @@ from harness import netns, venvs
 _RESULTS = os.environ.get("NODEWALL_RESULTS")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--salt", help=f"Salt releases for e2e and for the transport, with commas between, or 'all' ({', '.join(venvs.SALT_VERSIONS)})")
+
+
 def _note(test, outcome, detail=""):
     if _RESULTS:
         with open(_RESULTS, "a", encoding="utf-8") as handle:

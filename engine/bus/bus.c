@@ -1,58 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bus - the states between "nobody answers" and "an event went there and back".
+ * Bus - what both ways to Salt's bus have in common: the outbox, the state as told, the one timer.
  *
- *              both connections open             the probe's echo
- *   WAITING ─────────────────────────▶ PROBING ───────────────────▶ CONNECTED ──▶ outbox
- *    ▲  │ ▲                              │  ▲                           │
- *    │  └─┘ backoff, at most 5 s         │  └─┘ no echo: other framing  │
- *    └───────────────────────────────────┴──────────────────────────────┘ a connection is lost, or the outbox stuck
- *
- * Keeps: nothing of the outbox is sent before an echo has proved the framing, for what goes out in the wrong one is
- * swallowed without a word. One timer wakes for whatever is next. No callback runs inside bus_publish or bus_new.
- * Does not: log, judge events, or know what they are about.
- * Owns: the outbox, the two links of the moment, the timer, whose closing frees all of it.
+ * The timer wakes for whatever is next: the transport's own time, or an entry that the transport can take. How an event
+ * gets there and how that is known is the transport's (local.c, minion.c).
+ * Keeps: nothing is sent unless connected. No callback runs inside bus_publish or bus_new. Does not: log, judge events,
+ * or know what they are about. Owns: the outbox, the transport, and the timer, whose closing frees all of it.
  */
-#include "link.h"
-#include "probe.h"
-#include "stream.h"
+#include "transport.h"
 
 #include "nodewall/json.h"
+#include "nodewall/pack.h"
 
 #include <signal.h>
 #include <string.h>
 
-#define DEFAULT_SOCK_DIR "/var/run/salt/master"
-#define DEFAULT_PUB_PORT 4512
-#define DEFAULT_PULL_PORT 4513
-
-#define BACKOFF_FIRST 100
-#define BACKOFF_MAX 5000
-#define CONNECT_PATIENCE 5000       /* on one machine it takes no time, or, with a listener that hangs, for ever */
-#define QUEUE_MAX (128 * 1024)      /* written and not taken by the kernel; the rest waits in the outbox */
-
 struct bus {
-    uv_loop_t *loop;
     uv_timer_t timer;
-    struct bus_options options;
-    char *sock_dir;
+    struct transport *transport;
     struct bus_handler handler;
     void *userdata;
-    struct link *listening, *pushing;
-    struct stream stream;
-    struct probe probe;
     struct outbox *outbox;
     enum bus_state state;
-    enum bus_framing write;         /* as proved */
-    char detail[320];
-    unsigned failures;              /* since it was connected last */
-    msec retry_at, connect_until;
-    bool was_connected, freed;
-    uint64_t reconnects, received, malformed, oversized;
+    char detail[1000];
+    bool listen_only, was_connected, freed;
+    uint64_t reconnects, received;
 };
 
 static void on_timer(uv_timer_t *timer);
-static const struct link_handler link_handler;
 
 const char *bus_framing_name(enum bus_framing framing) {
     static const char *const names[] = {"auto", "bare", "len32"};
@@ -75,20 +50,22 @@ const char *bus_state_name(enum bus_state state) {
     return names[state];
 }
 
-/* When on_timer may have something to do. */
-static msec next_due(const struct bus *bus) {
-    if (!bus->listening)
-        return bus->retry_at;
-    if (!link_is_open(bus->listening) || (!bus->options.listen_only && !link_is_open(bus->pushing)))
-        return bus->connect_until;
-    if (bus->state == BUS_PROBING)
-        return bus->probe.due;
-    if (bus->options.listen_only || link_queued(bus->pushing) >= QUEUE_MAX)
-        return MSEC_NEVER;
-    return outbox_due(bus->outbox);
+bool bus_is_freed(const struct bus *bus) {
+    return bus->freed;
 }
 
-static void schedule(struct bus *bus) {
+static bool can_send(const struct bus *bus) {
+    return bus->state == BUS_CONNECTED && !bus->listen_only && bus->transport->ops->takes(bus->transport);
+}
+
+/* When on_timer may have something to do. */
+static msec next_due(const struct bus *bus) {
+    msec due = bus->transport->ops->due(bus->transport);
+
+    return can_send(bus) ? MIN(due, outbox_due(bus->outbox)) : due;
+}
+
+void bus_schedule(struct bus *bus) {
     msec due, now;
 
     if (bus->freed)
@@ -101,14 +78,13 @@ static void schedule(struct bus *bus) {
         uv_timer_start(&bus->timer, on_timer, (uint64_t)(due > now ? due - now : 0), 0);
 }
 
-/* Arms the timer for the new state and tells of a change. The last thing to do: the bus may be freed after it. */
-static void set_state(struct bus *bus, enum bus_state state, const char *detail) {
+void bus_enter(struct bus *bus, enum bus_state state, const char *detail) {
     bool changed = state != bus->state || strcmp(detail, bus->detail);
 
     if (bus->freed)
         return;
     bus->state = state;
-    schedule(bus);
+    bus_schedule(bus);
     if (!changed)
         return;
     snprintf(bus->detail, sizeof(bus->detail), "%s", detail);
@@ -116,176 +92,39 @@ static void set_state(struct bus *bus, enum bus_state state, const char *detail)
         bus->handler.on_state(bus->userdata, state, bus->detail);
 }
 
-static void drop_links(struct bus *bus) {
-    bus->listening = link_free(bus->listening);
-    bus->pushing = link_free(bus->pushing);
-    bus->malformed += bus->stream.malformed;
-    bus->oversized += bus->stream.oversized;
-    stream_done(&bus->stream);
-    bus->stream = (struct stream){.framing = bus->options.read};
-    bus->write = BUS_FRAMING_AUTO;
-}
-
-static void wait_and_retry(struct bus *bus, const char *detail) {
-    drop_links(bus);
-    bus->retry_at = clock_now() + MIN(BACKOFF_MAX, (msec)BACKOFF_FIRST << MIN(bus->failures, 8));
-    bus->failures++;
-    set_state(bus, BUS_WAITING, detail);
-}
-
-static void name_of_end(const struct bus *bus, bool pushing, char *ret, size_t size) {
-    if (bus->options.tcp)
-        snprintf(ret, size, "%s port %u", bus->options.ipv6 ? "::1" : "127.0.0.1",
-                 pushing ? bus->options.pull_port : bus->options.pub_port);
-    else
-        snprintf(ret, size, "%s/master_event_%s.ipc", bus->sock_dir, pushing ? "pull" : "pub");
-}
-
-static void lost(struct bus *bus, bool pushing, const char *why) {
-    char name[192], detail[256];
-
-    name_of_end(bus, pushing, name, sizeof(name));
-    snprintf(detail, sizeof(detail), "%s: %s", name, why);
-    wait_and_retry(bus, detail);
-}
-
-static int open_link(struct bus *bus, bool pushing, struct link **ret) {
-    char path[4096];
-
-    snprintf(path, sizeof(path), "%s/master_event_%s.ipc", bus->sock_dir, pushing ? "pull" : "pub");
-    bus->connect_until = clock_now() + CONNECT_PATIENCE;
-    return link_new(ret, bus->loop, bus->options.tcp ? NULL : path,
-                    pushing ? bus->options.pull_port : bus->options.pub_port, bus->options.ipv6, &link_handler, bus);
-}
-
-static void connect_links(struct bus *bus) {
-    int r = open_link(bus, false, &bus->listening);
-
-    if (r < 0) {
-        lost(bus, false, uv_strerror(r));
-        return;
-    }
-    r = bus->options.listen_only ? 0 : open_link(bus, true, &bus->pushing);
-    if (r < 0) {
-        lost(bus, true, uv_strerror(r));
-        return;
-    }
-    schedule(bus);
-}
-
-/* A new connection for the next probe. */
-static void reopen_pushing(struct bus *bus) {
-    int r;
-
-    bus->pushing = link_free(bus->pushing);
-    r = open_link(bus, true, &bus->pushing);
-    if (r < 0)
-        lost(bus, true, uv_strerror(r));
-    else
-        schedule(bus);
-}
-
-static void become_connected(struct bus *bus) {
-    bus->write = bus->options.listen_only ? BUS_FRAMING_AUTO : bus->probe.framing;
-    bus->failures = 0;
+void bus_enter_connected(struct bus *bus) {
     bus->reconnects += bus->was_connected;
     bus->was_connected = true;
     outbox_reconnected(bus->outbox, clock_now());
-    set_state(bus, BUS_CONNECTED, "");
+    bus_enter(bus, BUS_CONNECTED, "");
 }
 
-static void on_open(void *userdata, struct link *link) {
-    struct bus *bus = userdata;
-
-    if (!link_is_open(bus->listening) || (!bus->options.listen_only && !link_is_open(bus->pushing)))
-        return; /* the other one will say so, or the timer */
-    if (bus->options.listen_only) {
-        become_connected(bus);
-        return;
-    }
-    if (bus->state == BUS_PROBING) {
-        probe_reopened(&bus->probe, clock_now());
-        schedule(bus);
-        return;
-    }
-    probe_begin(&bus->probe, bus->options.write, clock_now());
-    set_state(bus, BUS_PROBING, "waiting for an event to come back");
-}
-
-static void on_lost(void *userdata, struct link *link, int error) {
-    struct bus *bus = userdata;
-
-    lost(bus, link == bus->pushing, error ? uv_strerror(error) : "closed by the master");
-}
-
-static void send_probe(struct bus *bus) {
-    uint8_t *frame;
-    size_t size;
-    int r = probe_make(&bus->probe, clock_now(), &frame, &size);
-
-    if (r < 0) {
-        lost(bus, true, uv_strerror(r));
-        return;
-    }
-    link_write(bus->pushing, frame, size);
-    schedule(bus);
-}
-
-static void give_up_probe(struct bus *bus) {
-    char detail[128];
-
-    probe_failed(&bus->probe);
-    snprintf(detail, sizeof(detail), "nothing comes back of what is sent (tried %u times, framing %s)",
-             bus->probe.attempts, bus->probe.fixed ? bus_framing_name(bus->probe.framing) : "bare and len32");
-    reopen_pushing(bus);
-    /* The first miss is what one of two framings always is. */
-    if (bus->state == BUS_PROBING && bus->probe.attempts > 1)
-        set_state(bus, BUS_PROBING, detail);
-}
-
-/* As much as the kernel takes. */
+/* As much as the transport takes. */
 static void pump(struct bus *bus) {
+    const struct transport_ops *ops = bus->transport->ops;
     struct outbox_entry entry;
 
-    while (link_is_open(bus->pushing) && link_queued(bus->pushing) < QUEUE_MAX &&
-           outbox_next(bus->outbox, clock_now(), &entry)) {
-        uint8_t *frame;
-        size_t size;
-
-        if (frame_make(&frame, &size, bus->write, entry.body, entry.size) < 0)
-            break; /* no memory; the outbox has it due again soon */
-        link_write(bus->pushing, frame, size);
-    }
-    if (outbox_is_stuck(bus->outbox)) {
-        lost(bus, true, "what is sent does not come back any more");
-        return;
-    }
-    schedule(bus);
+    while (ops->takes(bus->transport) && outbox_next(bus->outbox, clock_now(), &entry))
+        ops->send(bus->transport, &entry);
+    if (ops->flush)
+        ops->flush(bus->transport);
+    if (outbox_is_stuck(bus->outbox))
+        ops->stuck(bus->transport);
 }
 
 static void on_timer(uv_timer_t *timer) {
     struct bus *bus = timer->data;
+    msec now = clock_now();
 
-    if (clock_now() < next_due(bus)) /* libuv rounds, and knows another clock */
-        schedule(bus);
-    else if (!bus->listening)
-        connect_links(bus);
-    else if (!link_is_open(bus->listening))
-        lost(bus, false, "no connection within 5 s");
-    else if (!bus->options.listen_only && !link_is_open(bus->pushing))
-        lost(bus, true, "no connection within 5 s");
-    else if (bus->state == BUS_PROBING)
-        bus->probe.sent ? give_up_probe(bus) : send_probe(bus);
-    else if (bus->state == BUS_CONNECTED && !bus->options.listen_only)
+    /* libuv rounds, and knows another clock: it may be too early for both */
+    if (now >= bus->transport->ops->due(bus->transport))
+        bus->transport->ops->turn(bus->transport, now);
+    else if (can_send(bus) && now >= outbox_due(bus->outbox))
         pump(bus);
+    bus_schedule(bus);
 }
 
-static void on_written(void *userdata, struct link *link) {
-    schedule(userdata);
-}
-
-/* The event_id of an event that may be one of ours; false when it has none. */
-static bool event_id(const struct bus_message *message, char ret[OUTBOX_ID_DIGITS + 1]) {
+bool bus_event_id(const struct bus_message *message, char ret[OUTBOX_ID_DIGITS + 1]) {
     CLEANUP(json_putp) json_object *data = NULL;
     const char *id;
 
@@ -299,119 +138,73 @@ static bool event_id(const struct bus_message *message, char ret[OUTBOX_ID_DIGIT
     return true;
 }
 
-static void check_probe(struct bus *bus, const struct bus_message *message) {
-    char id[OUTBOX_ID_DIGITS + 1];
-    enum bus_framing framing;
-
-    /* Whoever sends lengths wants them, too; the reverse does not hold. */
-    if (!bus->probe.fixed && bus->stream.framing == BUS_FRAMING_LEN32 && bus->probe.framing == BUS_FRAMING_BARE) {
-        probe_prefer(&bus->probe, BUS_FRAMING_LEN32);
-        reopen_pushing(bus);
-        return;
-    }
-    if (message->tag_size != strlen(PROBE_TAG) || memcmp(message->tag, PROBE_TAG, message->tag_size) ||
-        !event_id(message, id))
-        return;
-    framing = probe_echo(&bus->probe, id);
-    if (framing == BUS_FRAMING_AUTO)
-        return;
-    if (framing == bus->probe.framing && bus->probe.sent && link_is_open(bus->pushing)) {
-        become_connected(bus);
-    } else if (framing != bus->probe.framing) {
-        probe_prefer(&bus->probe, framing);
-        reopen_pushing(bus);
-    }
+/* Taken out of the outbox before anybody is told, so that what they publish meanwhile cannot meet it. */
+bool bus_delivered(struct bus *bus, const char *tag, const char *id) {
+    if (!outbox_echo(bus->outbox, tag, id, clock_now()))
+        return false;
+    bus_schedule(bus);
+    if (bus->handler.on_delivered)
+        bus->handler.on_delivered(bus->userdata, tag, id);
+    return true;
 }
 
-/* An echo takes the entry out before anybody is told, so that what they publish meanwhile cannot meet it. */
 static void check_echo(struct bus *bus, const struct bus_message *message) {
     char tag[PACK_TAG_MAX + 1], id[OUTBOX_ID_DIGITS + 1];
 
-    if (!outbox_waits_for(bus->outbox, message->tag, message->tag_size) || !event_id(message, id))
+    if (!outbox_waits_for(bus->outbox, message->tag, message->tag_size) || !bus_event_id(message, id))
         return;
     memcpy(tag, message->tag, message->tag_size);
     tag[message->tag_size] = 0;
-    if (!outbox_echo(bus->outbox, tag, id, clock_now()))
-        return;
-    schedule(bus);
-    if (bus->handler.on_delivered)
-        bus->handler.on_delivered(bus->userdata, tag, id);
+    bus_delivered(bus, tag, id);
 }
 
-static void on_data(void *userdata, struct link *link, const uint8_t *data, size_t size) {
-    struct bus *bus = userdata;
-    struct bus_message message;
-    int r = 0;
-
-    if (link != bus->listening)
-        return; /* Salt says nothing on the other */
-    stream_feed(&bus->stream, data, size);
-    /* What is called here may free the bus or, by a probe, lose the links; both end the reading. */
-    while (!bus->freed && link == bus->listening && (r = stream_next(&bus->stream, &message)) > 0) {
-        bus->received++;
-        if (bus->state == BUS_PROBING)
-            check_probe(bus, &message);
-        else if (!bus->options.listen_only)
-            check_echo(bus, &message);
-        if (!bus->freed && link == bus->listening && bus->handler.on_message)
-            bus->handler.on_message(bus->userdata, &message);
-    }
-    if (r < 0 && !bus->freed && link == bus->listening)
-        lost(bus, false, r == -EBADMSG ? "what comes is no event stream" : uv_strerror(r));
+void bus_heard(struct bus *bus, const struct bus_message *message) {
+    bus->received++;
+    if (bus->state == BUS_CONNECTED && !bus->listen_only)
+        check_echo(bus, message);
+    if (!bus->freed && bus->handler.on_message)
+        bus->handler.on_message(bus->userdata, message);
 }
-
-static const struct link_handler link_handler = {
-    .on_open = on_open,
-    .on_data = on_data,
-    .on_written = on_written,
-    .on_lost = on_lost,
-};
 
 static void on_timer_closed(uv_handle_t *handle) {
     struct bus *bus = handle->data;
 
-    stream_done(&bus->stream);
+    bus->transport->ops->free(bus->transport);
     outbox_free(bus->outbox);
-    free(bus->sock_dir);
     free(bus);
 }
 
 int bus_new(struct bus **ret, uv_loop_t *loop, const struct bus_options *options, const struct bus_handler *handler,
             void *userdata) {
-    struct bus *bus = calloc(1, sizeof(*bus));
+    CLEANUP(cleanup_free) struct bus *bus = calloc(1, sizeof(*bus));
+    CLEANUP(outbox_freep) struct outbox *outbox = NULL;
     int r;
 
     if (!bus)
         return -ENOMEM;
-    bus->sock_dir = strdup(options->sock_dir ? options->sock_dir : DEFAULT_SOCK_DIR);
-    r = bus->sock_dir ? outbox_new(&bus->outbox) : -ENOMEM;
-    if (r < 0) {
-        free(bus->sock_dir);
-        free(bus);
+    r = outbox_new(&outbox);
+    if (r == 0)
+        r = options->minion ? minion_new(&bus->transport, options) : local_new(&bus->transport, options);
+    if (r < 0)
         return r;
-    }
     signal(SIGPIPE, SIG_IGN); /* a master that stops must not end us; libuv leaves that to the program */
-    bus->loop = loop;
-    bus->options = *options;
-    bus->options.sock_dir = bus->sock_dir;
-    bus->options.pub_port = options->pub_port ? options->pub_port : DEFAULT_PUB_PORT;
-    bus->options.pull_port = options->pull_port ? options->pull_port : DEFAULT_PULL_PORT;
+    bus->transport->bus = bus;
+    bus->transport->loop = loop;
+    bus->outbox = TAKE_PTR(outbox);
+    bus->listen_only = options->listen_only;
     bus->handler = *handler;
     bus->userdata = userdata;
-    bus->stream.framing = options->read;
-    bus->retry_at = clock_now();
     uv_timer_init(loop, &bus->timer);
     bus->timer.data = bus;
-    schedule(bus);
-    *ret = bus;
+    bus_schedule(bus);
+    *ret = TAKE_PTR(bus);
     return 0;
 }
 
 struct bus *bus_free(struct bus *bus) {
     if (bus) {
         bus->freed = true;
-        bus->listening = link_free(bus->listening);
-        bus->pushing = link_free(bus->pushing);
+        bus->transport->ops->stop(bus->transport);
         uv_close((uv_handle_t *)&bus->timer, on_timer_closed);
     }
     return NULL;
@@ -434,21 +227,21 @@ int bus_publish(struct bus *bus, enum outbox_kind kind, const char *key, const c
     r = outbox_add(bus->outbox, kind, key, tag, data, clock_now(), ret_id, problem);
     if (r < 0)
         return r;
-    schedule(bus);
+    bus_schedule(bus);
     return 0;
 }
 
 struct bus_stats bus_stats(const struct bus *bus) {
-    return (struct bus_stats){
+    struct bus_stats stats = {
         .state = bus->state,
-        .write = bus->write,
-        .read = bus->stream.framing,
+        .one_way = bus->transport->ops->one_way,
         .reconnects = bus->reconnects,
         .received = bus->received,
-        .malformed = bus->malformed + bus->stream.malformed,
-        .oversized = bus->oversized + bus->stream.oversized,
         .outbox = outbox_stats(bus->outbox),
     };
+
+    bus->transport->ops->stats(bus->transport, &stats);
+    return stats;
 }
 
 const char *bus_detail(const struct bus *bus) {

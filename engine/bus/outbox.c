@@ -190,7 +190,8 @@ bool outbox_next(struct outbox *outbox, msec now, struct outbox_entry *ret) {
             best = entry;
     if (!best)
         return false;
-    *ret = (struct outbox_entry){.tag = best->tag, .body = best->body, .size = best->size, .attempts = best->attempts};
+    *ret = (struct outbox_entry){
+        .tag = best->tag, .id = best->id, .body = best->body, .size = best->size, .attempts = best->attempts};
     outbox->stats.sent++;
     if (best->attempts)
         outbox->stats.resent++;

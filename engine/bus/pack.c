@@ -7,11 +7,10 @@
  * Keeps: what pack_event returns, Salt's own unpacker reads as a dict with text keys.
  */
 #include "nodewall/pack.h"
+#include "out.h"
 
 #include <json-c/json.h>
 #include <math.h>
-#include <msgpack/pack.h>
-#include <msgpack/sbuffer.h>
 #include <string.h>
 
 static bool has_control(const char *text) {
@@ -105,67 +104,44 @@ static int check_value(struct check *check, const char *key, json_object *value,
     }
 }
 
-static void pack_text(msgpack_packer *packer, const char *text, size_t size) {
-    msgpack_pack_str(packer, size);
-    msgpack_pack_str_body(packer, text, size);
-}
-
-static void pack_integer(msgpack_packer *packer, json_object *value) {
+static void pack_integer(struct out *out, json_object *value) {
     int64_t number = json_object_get_int64(value);
 
     /* json-c clips what does not fit, so only the largest may be larger. */
     if (number == INT64_MAX)
-        msgpack_pack_uint64(packer, json_object_get_uint64(value));
+        msgpack_pack_uint64(&out->packer, json_object_get_uint64(value));
     else
-        msgpack_pack_int64(packer, number);
+        msgpack_pack_int64(&out->packer, number);
 }
 
 /* Recursion is bounded: check_value came first. A buffer that ran out of memory is seen at the end, by its size. */
-static void pack_value(msgpack_packer *packer, json_object *value) {
+static void pack_value(struct out *out, json_object *value) {
     switch (json_object_get_type(value)) {
-    case json_type_null: msgpack_pack_nil(packer); break;
+    case json_type_null: msgpack_pack_nil(&out->packer); break;
     case json_type_boolean:
         if (json_object_get_boolean(value))
-            msgpack_pack_true(packer);
+            msgpack_pack_true(&out->packer);
         else
-            msgpack_pack_false(packer);
+            msgpack_pack_false(&out->packer);
         break;
-    case json_type_double: msgpack_pack_double(packer, json_object_get_double(value)); break;
-    case json_type_int: pack_integer(packer, value); break;
+    case json_type_double: msgpack_pack_double(&out->packer, json_object_get_double(value)); break;
+    case json_type_int: pack_integer(out, value); break;
     case json_type_string:
-        pack_text(packer, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        out_text(out, json_object_get_string(value), (size_t)json_object_get_string_len(value));
         break;
     case json_type_array:
-        msgpack_pack_array(packer, json_object_array_length(value));
+        msgpack_pack_array(&out->packer, json_object_array_length(value));
         for (size_t i = 0; i < json_object_array_length(value); i++)
-            pack_value(packer, json_object_array_get_idx(value, i));
+            pack_value(out, json_object_array_get_idx(value, i));
         break;
     case json_type_object:
-        msgpack_pack_map(packer, (size_t)json_object_object_length(value));
+        msgpack_pack_map(&out->packer, (size_t)json_object_object_length(value));
         json_object_object_foreach(value, key, member) {
-            pack_text(packer, key, strlen(key));
-            pack_value(packer, member);
+            out_text(out, key, strlen(key));
+            pack_value(out, member);
         }
         break;
     }
-}
-
-struct out {
-    msgpack_sbuffer buffer;
-    bool failed;
-};
-
-/* The packer ignores what its writer returns, so a failure is remembered here: no event may lack its middle. */
-static int out_write(void *userdata, const char *bytes, size_t size) {
-    struct out *out = userdata;
-
-    if (!out->failed && msgpack_sbuffer_write(&out->buffer, bytes, size) < 0)
-        out->failed = true;
-    return out->failed ? -1 : 0;
-}
-
-static void out_done(struct out *out) {
-    msgpack_sbuffer_destroy(&out->buffer);
 }
 
 static int too_large(struct problem *problem) {
@@ -176,7 +152,6 @@ static int too_large(struct problem *problem) {
 int pack_event(uint8_t **ret, size_t *ret_size, const char *tag, struct json_object *data, struct problem *problem) {
     CLEANUP(out_done) struct out out = {0};
     struct check check = {.problem = problem};
-    msgpack_packer packer;
     int r = pack_check_tag(tag, problem);
 
     if (r < 0)
@@ -189,15 +164,11 @@ int pack_event(uint8_t **ret, size_t *ret_size, const char *tag, struct json_obj
     if (check.size + strlen(tag) > PACK_MAX)
         return too_large(problem);
 
-    msgpack_packer_init(&packer, &out, out_write);
-    out_write(&out, tag, strlen(tag));
-    out_write(&out, "\n\n", 2);
-    pack_value(&packer, data);
-    if (out.failed)
-        return -ENOMEM;
-    if (out.buffer.size > PACK_MAX)
+    out_begin(&out);
+    out_bytes(&out, tag, strlen(tag));
+    out_bytes(&out, "\n\n", 2);
+    pack_value(&out, data);
+    if (!out.failed && out.buffer.size > PACK_MAX)
         return too_large(problem);
-    *ret_size = out.buffer.size;
-    *ret = (uint8_t *)msgpack_sbuffer_release(&out.buffer);
-    return 0;
+    return out_take(&out, ret, ret_size);
 }

@@ -3,8 +3,8 @@
  * nodewall check - tries each thing that the engine needs, on its own, and says what is wrong with it and the way out.
  *
  * Works from the files towards Salt: configuration, state directory, and for each cluster kubeconfig, credentials, list and
- * watch; then the bus (an event there and back), Salt's snippet and the engine. Changes nothing; the event it fires is
- * nodewall/check, on which nobody acts.
+ * watch; then the bus (an event there and back, or acknowledged), Salt's snippet and the engine. Changes nothing; the event
+ * it fires is nodewall/check, on which nobody acts.
  * Keeps: it looks as the engine does. Started by root it becomes the user of salt-master first, because what root can
  * read and write says nothing about a master that runs as `salt`, as Salt's packages have it.
  */
@@ -280,31 +280,34 @@ static void on_timeout(uv_timer_t *timer) {
 static void check_bus(struct check *check) {
     static const struct bus_handler handler = {.on_delivered = on_echo};
     CLEANUP(json_putp) json_object *data = json_object_new_object();
-    struct bus_options options;
+    struct bus_setup setup;
     struct bus *bus = NULL;
     bool echoed = false, over = false;
-    char text[700];
+    char text[1800];
     uv_timer_t timer;
     int r;
 
-    bus_setup(&options, check->config, NULL);
+    bus_setup(&setup, check->config, NULL);
     uv_timer_init(&check->loop, &timer);
     timer.data = &over;
     uv_timer_start(&timer, on_timeout, TRY / 2, 0);
-    r = bus_new(&bus, &check->loop, &options, &handler, &echoed);
+    r = bus_new(&bus, &check->loop, &setup.options, &handler, &echoed);
     if (r == 0)
         r = bus_publish(bus, OUTBOX_EVENT, "check", "nodewall/check", data, NULL, NULL);
     while (r == 0 && !echoed && !over)
         uv_run(&check->loop, UV_RUN_ONCE);
     check->bus = echoed;
     if (echoed) {
-        snprintf(text, sizeof(text), "an event went there and came back (%s, framing %s)",
-                 options.tcp ? "tcp" : options.sock_dir, bus_framing_name(bus_stats(bus).write));
+        if (setup.options.minion)
+            snprintf(text, sizeof(text), "%s took an event (%s)", bus_stats(bus).minion.master, setup.place);
+        else
+            snprintf(text, sizeof(text), "an event went there and came back (%s, framing %s)", setup.place,
+                     bus_framing_name(bus_stats(bus).write));
         say(check, GOOD, "Salt's bus", text, NULL);
     } else {
-        snprintf(text, sizeof(text), "no event came back within %d s: %s", TRY / 2000,
-                 r < 0 ? strerror(-r) : bus_detail(bus)[0] ? bus_detail(bus) : options.sock_dir);
-        say(check, BAD, "Salt's bus", text, "is salt-master running here, and may this user write to its sockets?");
+        snprintf(text, sizeof(text), "no event %s within %d s: %s", setup.options.minion ? "was taken" : "came back",
+                 TRY / 2000, r < 0 ? strerror(-r) : bus_detail(bus)[0] ? bus_detail(bus) : setup.place);
+        say(check, BAD, "Salt's bus", text, setup.hint);
     }
     bus_free(bus);
     uv_close((uv_handle_t *)&timer, NULL);
@@ -366,7 +369,9 @@ static void check_engine(struct check *check) {
         say(check, GOOD, "engine", "runs; 'nodewall status' tells more", NULL);
     else if (r == -ENOENT || r == -ECONNREFUSED)
         say(check, check->bus && check->snippet ? BAD : WARNING, "engine", "does not run",
-            "salt-master starts it; /var/log/salt/master says why it does not");
+            check->config->bus.transport == BUS_TRANSPORT_MINION
+                ? "start it with 'nodewall run'"
+                : "salt-master starts it; /var/log/salt/master says why it does not");
     else {
         snprintf(text, sizeof(text), "%s: %s", path, strerror(-r));
         say(check, WARNING, "engine", text, r == -EACCES ? "ask as root" : NULL);
@@ -440,7 +445,9 @@ static int check_main(const struct options *options) {
         for (size_t i = 0; i < check.config->n_clusters; i++)
             check_cluster(&check, check.config->clusters[i]);
         check_bus(&check);
-        check_snippet(&check, salt_dir);
+        /* With transport minion the snippet is on another machine. */
+        if (options->n_arguments || check.config->bus.transport == BUS_TRANSPORT_LOCAL)
+            check_snippet(&check, salt_dir);
         check_engine(&check);
         check.http = http_free(check.http);
         uv_run(&check.loop, UV_RUN_DEFAULT);
@@ -463,7 +470,8 @@ const struct command command_check = {
     .help = "Tries the configuration, the state directory, each cluster's credentials and permissions, Salt's bus\n"
             "and Salt's configuration (in /etc/salt, or the directory given), each on its own, and says what is\n"
             "wrong and the way out. Changes nothing. Run it as root: it becomes the user of salt-master, and\n"
-            "tries what that user can.\n"
+            "tries what that user can. With transport minion Salt's configuration is elsewhere, and is looked at\n"
+            "only in a directory given; run it as the user of the engine then.\n"
             "Exit code 1 if anything failed; warnings alone are 0.\n",
     .options = "o",
     .least = 0,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nodewall fire TAG [JSON] - one event on the master's bus, seen there before it says so.
+ * nodewall fire TAG [JSON] - one event on the master's bus, known to be there before it says so.
  *
  * Refuses what would hurt whoever listens: tags that Salt itself acts on, data that is no map, text that is no UTF-8.
- * Salt's bus acknowledges nothing, so the exit code 0 means that the event's echo came back.
+ * Salt's bus acknowledges nothing, so the exit code 0 means that the event's echo came back; with transport minion, that
+ * the master answered for it.
  */
 #include "cmd/cmd.h"
 
@@ -18,6 +19,7 @@ struct fire {
     struct bus *bus;
     uv_timer_t timer;
     bool delivered;
+    char detail[1000];              /* what the bus said last */
 };
 
 static void end(struct fire *fire) {
@@ -33,6 +35,12 @@ static void on_delivered(void *userdata, const char *tag, const char *id) {
     (void)id;
     fire->delivered = true;
     end(fire);
+}
+
+static void on_state(void *userdata, enum bus_state state, const char *detail) {
+    struct fire *fire = userdata;
+
+    snprintf(fire->detail, sizeof(fire->detail), "%s", detail);
 }
 
 static void on_timeout(uv_timer_t *timer) {
@@ -67,20 +75,19 @@ static int read_stdin(char **ret) {
 }
 
 /* The bus itself is built after the event was found fit, so that a bad one costs nobody a connection. */
-static int fire_event(const struct bus_options *bus_options, const char *tag, json_object *data, msec timeout) {
+static int fire_event(const struct bus_setup *bus, const char *tag, json_object *data, msec timeout) {
     struct fire fire = {0};
-    const struct bus_handler handler = {.on_delivered = on_delivered};
+    const struct bus_handler handler = {.on_state = on_state, .on_delivered = on_delivered};
     struct problem problem = {0};
-    char detail[512] = "";
     uv_loop_t loop;
     int r;
 
     uv_loop_init(&loop);
     uv_timer_init(&loop, &fire.timer);
     fire.timer.data = &fire;
-    r = bus_new(&fire.bus, &loop, bus_options, &handler, &fire);
+    r = bus_new(&fire.bus, &loop, &bus->options, &handler, &fire);
     if (r < 0)
-        return fail_errno(r, "cannot watch the bus");
+        return fail_errno(r, "cannot use the bus");
     r = bus_publish(fire.bus, OUTBOX_EVENT, tag, tag, data, NULL, &problem);
     if (r < 0) {
         end(&fire);
@@ -89,17 +96,13 @@ static int fire_event(const struct bus_options *bus_options, const char *tag, js
         return problem.what[0] ? fail(&problem) : fail_errno(r, "cannot fire");
     }
     uv_timer_start(&fire.timer, on_timeout, (uint64_t)timeout, 0);
-    while (fire.bus && uv_run(&loop, UV_RUN_ONCE))
-        if (fire.bus)
-            snprintf(detail, sizeof(detail), "%s", bus_detail(fire.bus));
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
     if (fire.delivered)
         return 0;
-    problem_set(&problem, bus_options->tcp ? "Salt's bus (tcp)" : bus_options->sock_dir,
-                "is salt-master running, and may this user write to its sockets?",
-                "the event was not seen on the bus within %lld s%s%s", (long long)(timeout / 1000),
-                detail[0] ? ": " : "", detail);
+    problem_set(&problem, bus->place, bus->hint, "the event was not %s within %lld s%s%s",
+                bus->options.minion ? "taken" : "seen on the bus", (long long)(timeout / 1000), fire.detail[0] ? ": " : "",
+                fire.detail);
     return fail(&problem);
 }
 
@@ -109,7 +112,7 @@ static int fire_main(const struct options *options) {
     CLEANUP(config_freep) struct config *config = NULL;
     const char *text = options->n_arguments > 1 ? options->arguments[1] : "{}";
     msec timeout = options->timeout == MSEC_NEVER ? 5000 : options->timeout;
-    struct bus_options bus_options;
+    struct bus_setup bus;
     struct problem problem;
     int r;
 
@@ -130,15 +133,16 @@ static int fire_main(const struct options *options) {
         if (r < 0)
             return r == -EINVAL ? fail(&problem) : fail_errno(r, "cannot load %s", options->config);
     }
-    bus_setup(&bus_options, config, NULL);
-    return fire_event(&bus_options, options->arguments[0], data, timeout);
+    bus_setup(&bus, config, NULL);
+    return fire_event(&bus, options->arguments[0], data, timeout);
 }
 
 const struct command command_fire = {
     .name = "fire",
     .summary = "put one event on Salt's event bus",
     .synopsis = "[OPTIONS] TAG [JSON|-]",
-    .help = "Fires one event on the bus of the master on this machine and waits until it is seen there.\n"
+    .help = "Fires one event on Salt's bus and waits until it is seen there, or with transport minion until the master\n"
+            "has answered for it.\n"
             "JSON is a map; '-' reads it from standard input; without it the data is an empty map.\n"
             "Tags that Salt itself acts on (salt/...) are refused.\n"
             "Without -t it gives up after 5 seconds.\n",

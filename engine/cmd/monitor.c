@@ -306,6 +306,7 @@ static int watch_bus(struct monitor *monitor, const struct bus_options *bus_opti
 }
 
 static int load_bus(struct bus_options *ret, struct config **ret_config, const struct options *options, struct problem *problem) {
+    struct bus_setup setup;
     bool has_socket = false;
     int r = 0;
 
@@ -313,10 +314,15 @@ static int load_bus(struct bus_options *ret, struct config **ret_config, const s
         has_socket = has_socket || options->given[i].letter == 's';
     if (!has_socket && (options->config_given || access(options->config, F_OK) == 0))
         r = config_load(ret_config, options->config, problem);
-    if (r == 0)
-        bus_setup(ret, *ret_config, NULL);
+    if (r < 0)
+        return r;
+    if (*ret_config && (*ret_config)->bus.transport == BUS_TRANSPORT_MINION)
+        return problem_set(problem, options->config, "run this on the master, or name its socket with -s",
+                           "with transport minion nothing is heard of the bus");
+    bus_setup(&setup, *ret_config, NULL);
+    *ret = setup.options; /* with the local transport it borrows from the configuration alone */
     ret->listen_only = true;
-    return r;
+    return 0;
 }
 
 static int monitor_main(const struct options *options) {

@@ -78,12 +78,14 @@ static int prepare_salt(const struct handoff *handoff) {
 
 static int run_engine(struct config *config, const struct handoff *handoff) {
     struct engine_setup setup = {.config = config};
+    struct bus_setup bus;
     struct problem problem = {0};
-    char line[1400], detail[400];
+    char line[1400], detail[800];
     int r;
 
-    bus_setup(&setup.bus, config, handoff);
-    snprintf(detail, sizeof(detail), "%s%s%s", setup.bus.tcp ? "tcp" : setup.bus.sock_dir,
+    bus_setup(&bus, config, handoff);
+    setup.bus = bus.options;
+    snprintf(detail, sizeof(detail), "%s%s%s", bus.place,
              handoff && handoff->salt_version ? ", Salt " : "",
              handoff && handoff->salt_version ? handoff->salt_version : "");
     setup.bus_detail = detail;
@@ -120,8 +122,8 @@ const struct command command_run = {
     .summary = "the engine: watches the clusters and publishes on Salt's bus",
     .synopsis = "[OPTIONS]",
     .help = "Watches the Nodes of every cluster in the configuration and publishes each change of their addresses\n"
-            "on the event bus of the salt-master on this machine. Usually started by salt-master itself\n"
-            "(engines: [nodewall]); runs alone as well.\n\n"
+            "on Salt's event bus. Usually started by salt-master itself (engines: [nodewall]); runs alone as well,\n"
+            "and elsewhere with transport: minion.\n\n"
             "SIGHUP reads the configuration again: a bad one is refused whole, and the old one goes on.\n",
     .options = "vS",
     .least = 0,

@@ -56,7 +56,7 @@ static bool print_status(json_object *root) {
                                           "LAST LIST", "LAST EVENT", "MINIONS", "SLOWEST",   "DETAIL"};
     CLEANUP(table_done) struct table table = {.n_columns = ARRAY_LENGTH(heading)};
     json_object *bus = json_get(root, "bus"), *clusters = json_get(root, "clusters");
-    bool good = !strcmp(text(bus, "state"), "connected");
+    bool good = !strcmp(text(bus, "state"), "connected"), one_way = !strcmp(text(bus, "transport"), "minion");
 
     for (size_t i = 0; i < ARRAY_LENGTH(heading); i++)
         table_cell(&table, "%s", heading[i]);
@@ -69,8 +69,12 @@ static bool print_status(json_object *root) {
     }
     table_print(&table, stdout);
     printf("\nbus: %s (%s), %lld events delivered; nodewall %s, pid %lld, since %s\n", text(bus, "state"),
-           text(bus, "framing"), (long long)json_object_get_int64(json_get(bus, "echoed")), text(root, "version"),
+           one_way ? text(bus, "master") : text(bus, "framing"), (long long)json_object_get_int64(json_get(bus, "echoed")), text(root, "version"),
            (long long)json_object_get_int64(json_get(root, "pid")), text(root, "started"));
+    if (text(bus, "detail")[0])
+        printf("bus: %s\n", text(bus, "detail"));
+    if (one_way)
+        puts("transport minion: the master's answers are what delivered means, and the minions' returns are not to be seen from here");
     for (size_t i = 0; i < json_object_array_length(clusters); i++) {
         json_object *cluster = json_object_array_get_idx(clusters, i);
         json_object *behind = json_get(json_get(cluster, "minions"), "behind");

@@ -6,6 +6,7 @@
  * their bounds, no cluster is there twice. Does not: open a kubeconfig, or touch state_dir. Owns: struct config and all in it.
  */
 #include "cluster.h"
+#include "minion.h"
 
 #include "nodewall/set.h"
 
@@ -26,6 +27,7 @@ struct config *config_free(struct config *config) {
     free(config->clusters_dir);
     free(config->state_dir);
     free(config->bus.sock_dir);
+    minion_config_done(&config->bus.minion);
     free(config->metrics_host);
     free(config);
     return NULL;
@@ -148,10 +150,16 @@ static int read_bus(struct bus_config *bus, const struct field *field, struct pr
     static const char *const keys[] = {"transport", "sock_dir", "ipc_mode", "pub_port", "pull_port", "framing", NULL};
     int transport = bus->transport, ipc_mode = bus->ipc_mode, framing = bus->framing;
     struct field at;
-    int r = field_mapping(field, keys, problem);
+    int r = field_mapping(field, NULL, problem);
 
     if (r >= 0)
-        r = read_choice(&transport, field, "transport", (const char *const[]){"local", NULL}, problem);
+        r = read_choice(&transport, field, "transport", (const char *const[]){"local", "minion", NULL}, problem);
+    if (r >= 0 && transport == BUS_TRANSPORT_MINION) {
+        bus->transport = BUS_TRANSPORT_MINION;
+        return minion_config_read(&bus->minion, field, problem);
+    }
+    if (r >= 0)
+        r = field_mapping(field, keys, problem);
     if (r >= 0 && field_get(&at, field, "sock_dir"))
         r = field_path(&bus->sock_dir, &at, problem);
     if (r >= 0)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bus - Salt's event bus, both directions, for as long as the engine lives.
+ * Bus - Salt's event bus, for as long as the engine lives.
  *
- * Holds one connection that pushes and one that listens, to the master's own sockets. The master may stop, start,
- * be upgraded to other framing or not be there yet: nothing here fails for it. What was given to bus_publish is sent
- * when the bus is there, and again until its echo was seen (see outbox.h). Never blocks; always drains what it
- * listens to.
+ * Two transports. Local: one connection that pushes and one that listens, to the master's own sockets; what was sent is
+ * delivered when its echo was seen. Minion (minion.h): requests to a master anywhere, as a signed-in minion; nothing is
+ * heard there, and delivered is what the master's answer acknowledges. The master may stop, start, be upgraded or not be
+ * there yet: nothing here fails for it. What was given to bus_publish is sent when the bus is there, and again until it
+ * is delivered (see outbox.h). Never blocks; always drains what it listens to.
  *
  * Callbacks run on the loop. They may call bus_publish and bus_free.
  */
 #pragma once
 
+#include "nodewall/minion.h"
 #include "nodewall/outbox.h"
 
 #include <uv.h>
@@ -27,11 +29,12 @@ struct bus_options {
     unsigned pub_port, pull_port;   /* 4512, 4513 */
     enum bus_framing write, read;   /* auto: found out after each reconnection */
     bool listen_only;               /* a monitor: never opens the pushing side, never probes */
+    const struct minion_options *minion;    /* the other transport, with its own options; all above is local's */
 };
 
 enum bus_state {
     BUS_WAITING,                    /* nobody answers; tried again with backoff, at most 5 s apart */
-    BUS_PROBING,                    /* connected; not yet seen to carry an event there and back */
+    BUS_PROBING,                    /* connected; not yet seen to carry an event there and back (minion: signing in) */
     BUS_CONNECTED,
 };
 const char *bus_state_name(enum bus_state state);                   /* waiting, probing, connected */
@@ -47,7 +50,7 @@ struct bus_message {
 struct bus_handler {
     void (*on_message)(void *userdata, const struct bus_message *message);          /* also our own; may be NULL */
     void (*on_state)(void *userdata, enum bus_state state, const char *detail);     /* each change; may be NULL */
-    void (*on_delivered)(void *userdata, const char *tag, const char *id);          /* echo of bus_publish; or NULL */
+    void (*on_delivered)(void *userdata, const char *tag, const char *id);          /* of bus_publish; or NULL */
 };
 
 struct bus;
@@ -64,6 +67,8 @@ int bus_publish(struct bus *bus, enum outbox_kind kind, const char *key, const c
 
 struct bus_stats {
     enum bus_state state;
+    bool one_way;                   /* nothing is heard: received stays 0, and no job's return is ever seen */
+    struct minion_stats minion;     /* of that transport */
     enum bus_framing write, read;   /* as found; AUTO: not known yet */
     uint64_t reconnects;            /* times that the bus came back */
     uint64_t received;              /* events of anybody */

@@ -44,13 +44,34 @@ struct cluster_config {
     msec stale_after;                   /* at least 1 s; default 10 min */
 };
 
-enum bus_transport { BUS_TRANSPORT_LOCAL, BUS_TRANSPORT_MAX };
+enum bus_transport { BUS_TRANSPORT_LOCAL, BUS_TRANSPORT_MINION, BUS_TRANSPORT_MAX };
 enum bus_ipc_mode { BUS_IPC_UNIX, BUS_IPC_TCP, BUS_IPC_MAX };                            /* `ipc`, `tcp` */
 enum config_framing { CONFIG_FRAMING_AUTO, CONFIG_FRAMING_BARE, CONFIG_FRAMING_LEN32, CONFIG_FRAMING_MAX };   /* not bus.h's: layers */
 
-/* For running alone; what Salt's shim passes wins over it. */
+#define CONFIG_MASTER_PORT 4506
+#define CONFIG_MASTERS_MAX 16
+#define CONFIG_FINGERS_MAX 16
+
+struct master_config {
+    char *host;                         /* a name or an address, without brackets */
+    uint16_t port;
+};
+
+/* transport: minion. At least one master, an id, and one of fingers, master_key, trust_first_use. */
+struct minion_config {
+    struct master_config *masters;
+    size_t n_masters;
+    char *id;                           /* name_is_node */
+    char **fingers;                     /* as typed, each of 64 hex digits, colons between; NULL-terminated or NULL */
+    char *master_key;                   /* absolute or NULL */
+    bool trust_first_use;
+    int hash;                           /* index of auto, sha1, sha224 */
+};
+
+/* For running alone; what Salt's shim passes about the local transport wins over it. */
 struct bus_config {
     enum bus_transport transport;
+    struct minion_config minion;
     char *sock_dir;                     /* absolute; default CONFIG_SOCK_DIR */
     enum bus_ipc_mode ipc_mode;
     uint16_t pub_port, pull_port;       /* default 4512, 4513 */

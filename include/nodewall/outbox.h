@@ -35,7 +35,7 @@ int outbox_add(struct outbox *outbox, enum outbox_kind kind, const char *key, co
                msec now, char ret_id[OUTBOX_ID_DIGITS + 1], struct problem *problem);
 
 struct outbox_entry {
-    const char *tag;
+    const char *tag, *id;
     const uint8_t *body;        /* pack_event's; valid until the next call of the outbox */
     size_t size;
     unsigned attempts;          /* before this one */

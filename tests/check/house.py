@@ -28,7 +28,8 @@ HEADER_HOME = {
     "config": "config", "kubeconfig": "config", "exec_plugin": "config", "http": "http", "kube_client": "kube",
     "watch": "kube_pure", "frame": "kube_pure", "decode": "kube_pure", "backoff": "kube_pure",
     "inventory": "inventory", "policy": "policy", "store": "store", "roster": "store",
-    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "followup": "bus", "monitor": "monitor", "status": "status",
+    "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "minion": "bus", "followup": "bus", "monitor": "monitor",
+    "status": "status",
 }
 KUBE_PURE = {"watch.c", "watch_list.c", "watch_trouble.c", "watch_machine.h", "frame.c", "decode.c", "prune.c", "prune.h", "backoff.c"}
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')

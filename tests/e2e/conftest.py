@@ -19,18 +19,11 @@ THROUGHOUT = {"test_a_node_joins", "test_an_address_changes", "test_a_node_leave
               "test_the_master_restarts_in_the_middle", "test_the_engine_is_killed_in_the_middle"}
 
 
-def pytest_addoption(parser):
-    parser.addoption("--salt", help=f"Salt releases, with commas between, or 'all' ({', '.join(venvs.SALT_VERSIONS)})")
-
-
 def pytest_generate_tests(metafunc):
     if "world" not in metafunc.fixturenames:
         return
-    chosen = metafunc.config.getoption("--salt", default=None)
-    if chosen:
-        versions = venvs.SALT_VERSIONS if chosen == "all" else chosen.split(",")
-    else:
-        versions = venvs.SALT_VERSIONS if metafunc.definition.name in THROUGHOUT else [venvs.SALT_DEMO]
+    versions = venvs.chosen(metafunc.config.getoption("--salt")) or (
+        venvs.SALT_VERSIONS if metafunc.definition.name in THROUGHOUT else [venvs.SALT_DEMO])
     metafunc.parametrize("salt_version", versions, scope="session", indirect=True)
 
 

@@ -28,6 +28,11 @@ SALT_NEEDS = ["distro", "jinja2", "jmespath", "looseversion", "msgpack", "pyyaml
               "contextvars", "python-dateutil"]
 
 
+def chosen(option):
+    """The releases that `--salt` names, or None."""
+    return (SALT_VERSIONS if option == "all" else option.split(",")) if option else None
+
+
 def _environment():
     """The environment for uv: what pip would use as index and certificates, its cache beside ours (so that venvs share files)."""
     env = dict(os.environ)

@@ -102,6 +102,37 @@ static void everything(void **state) {
     assert_int_equal(config->metrics_port, 9798);
 }
 
+#define MINION PROD "bus:\n  transport: minion\n  id: engine\n  trust_first_use: true\n"
+
+static void through_a_minion(void **state) {
+    static const struct {
+        const char *typed, *host;
+        unsigned port;
+    } masters[] = {
+        {"salt", "salt", 4506},
+        {"salt.example.org:14506", "salt.example.org", 14506},
+        {"203.0.113.1:1", "203.0.113.1", 1},
+        {"'2001:db8::1'", "2001:db8::1", 4506},
+        {"'[2001:db8::1]'", "2001:db8::1", 4506},
+        {"'[2001:db8::1]:65535'", "2001:db8::1", 65535},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(masters); i++) {
+        CLEANUP(config_freep) struct config *config = NULL;
+        CLEANUP(cleanup_free) char *text = NULL;
+
+        assert_true(asprintf(&text, MINION "  master: [salt0, %s]\n", masters[i].typed) > 0);
+        assert_int_equal(load(&config, text, NULL), 0);
+        assert_int_equal(config->bus.transport, BUS_TRANSPORT_MINION);
+        assert_int_equal(config->bus.minion.n_masters, 2);
+        assert_string_equal(config->bus.minion.masters[1].host, masters[i].host);
+        assert_int_equal(config->bus.minion.masters[1].port, masters[i].port);
+        assert_string_equal(config->bus.minion.id, "engine");
+        assert_true(config->bus.minion.trust_first_use);
+        assert_null(config->bus.minion.fingers);
+    }
+}
+
 static void clusters_from_a_directory(void **state) {
     CLEANUP(config_freep) struct config *config = NULL;
     struct problem problem = {0};
@@ -149,6 +180,30 @@ static const struct {
     {PROD "    removal_grase: 1s\n",
      "DIR/nodewall.yaml:4: clusters.prod has the unknown key \"removal_grase\" (did you mean \"removal_grace\"?)"},
     {PROD "    within:\n", "DIR/nodewall.yaml:4: clusters.prod has \"within\" without a value (give it one, or remove the line)"},
+    {MINION, "DIR/nodewall.yaml:4: bus has no master (add master: and its name or address)"},
+    {MINION "  master: []\n", "DIR/nodewall.yaml:8: bus.master has 0 masters, and may have 1 to 16"},
+    {MINION "  master: a b\n", "DIR/nodewall.yaml:8: bus.master is \"a b\", which is no host "
+                              "(write salt.example.org, or 203.0.113.1:4506, or [2001:db8::1]:4506)"},
+    {MINION "  master: a/b\n", "DIR/nodewall.yaml:8: bus.master is \"a/b\", which is no host "
+                              "(write salt.example.org, or 203.0.113.1:4506, or [2001:db8::1]:4506)"},
+    {MINION "  master: [a, 'b:0']\n", "DIR/nodewall.yaml:8: bus.master[1] has the port \"0\" (a number from 1 to 65535)"},
+    {MINION "  master: a\n  master_finger: 'aa:bb'\n",
+     "DIR/nodewall.yaml:9: bus.master_finger has \"aa:bb\", which is no SHA-256 fingerprint "
+     "(on the master, salt-key -F master shows that of master.pub)"},
+    {MINION "  master: a\n  master_key: master.pub\n",
+     "DIR/nodewall.yaml:4: bus has more than one of master_finger, master_key and trust_first_use (keep one)"},
+    {MINION "  master: a\n  sock_dir: /x\n",
+     "DIR/nodewall.yaml:9: bus has the unknown key \"sock_dir\" (what there is: transport, master, id, master_finger, master_key, "
+     "trust_first_use, hash)"},
+    {PROD "bus: {transport: minion, master: a, trust_first_use: true}\n",
+     "DIR/nodewall.yaml:4: bus has no id (add id: and the name that salt-key is to show)"},
+    {PROD "bus: {transport: minion, master: a, id: ../a, trust_first_use: true}\n",
+     "DIR/nodewall.yaml:4: bus.id is \"../a\" (letters, digits, dots, hyphens and underscores)"},
+    {PROD "bus: {transport: minion, master: a, id: a}\n",
+     "DIR/nodewall.yaml:4: bus does not say how the master is known: master_finger, master_key or trust_first_use "
+     "(add master_finger: and what salt-key -F master shows there for master.pub)"},
+    {PROD "bus: {transport: minion, master: a, id: a, trust_first_use: true, hash: md5}\n",
+     "DIR/nodewall.yaml:4: bus.hash is \"md5\" (write auto, sha1 or sha224)"},
     {PROD "    removal_grace: 30\n", "DIR/nodewall.yaml:4: clusters.prod.removal_grace is \"30\", which is no duration "
                                      "(write a whole number and s, m, h or d: 30s, 5m, 2h, 7d)"},
     {PROD "    removal_grace: 1.5h\n", "DIR/nodewall.yaml:4: clusters.prod.removal_grace is \"1.5h\", which is no duration "
@@ -197,7 +252,7 @@ static const struct {
      "DIR/nodewall.yaml:3: clusters.prod.kubeconfig is an empty text (give it a value, or remove the line)"},
     {"clusters: [prod]\n", "DIR/nodewall.yaml:1: clusters is a list, and must be a mapping "
                            "(write \"name: value\" lines, indented below it)"},
-    {PROD "bus: {transport: minion}\n", "DIR/nodewall.yaml:4: bus.transport is \"minion\" (write local)"},
+    {PROD "bus: {transport: zmq}\n", "DIR/nodewall.yaml:4: bus.transport is \"zmq\" (write local or minion)"},
     {PROD "bus: {framing: 32}\n", "DIR/nodewall.yaml:4: bus.framing is \"32\" (write auto, bare or len32)"},
     {PROD "bus: {pub_port: 65536}\n", "DIR/nodewall.yaml:4: bus.pub_port is 65536, and must be 1 to 65535"},
     {PROD "metrics: localhost:9798\n", "DIR/nodewall.yaml:4: metrics is \"localhost:9798\", which is no address and port "
@@ -236,7 +291,7 @@ static void unreadable(void **state) {
 
 int main(void) {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(defaults),  cmocka_unit_test(everything), cmocka_unit_test(clusters_from_a_directory),
+        cmocka_unit_test(defaults),  cmocka_unit_test(everything), cmocka_unit_test(through_a_minion), cmocka_unit_test(clusters_from_a_directory),
         cmocka_unit_test(refused),   cmocka_unit_test(unreadable),
     };
 
