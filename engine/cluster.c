@@ -102,9 +102,29 @@ static void on_failure(void *userdata, int error) {
     step(cluster);
 }
 
+static void on_credentials(void *userdata, const char *text) {
+    struct cluster *cluster = userdata;
+
+    if (text[0])
+        log_warning("%s: %s", cluster->name, text);
+    else
+        log_info("%s: the credentials are renewed again", cluster->name);
+}
+
+/* What a person chose, and should be reminded of. */
+static void warn_of_endpoint(const struct cluster *cluster) {
+    const struct endpoint *endpoint = kube_client_endpoint(source_client(cluster->source));
+
+    if (endpoint->insecure)
+        log_warning("%s: the API server's certificate is not checked: whoever is on the way decides which addresses are let in "
+                    "(insecure-skip-tls-verify, %s)", cluster->name, endpoint->origin);
+    if (endpoint->plain)
+        log_warning("%s: the API server is asked without TLS (%s)", cluster->name, endpoint->origin);
+}
+
 /* (Re)places the source. A configuration that is no good leaves none, and is read again later. */
 static void open_source(struct cluster *cluster, msec now) {
-    static const struct source_handler handler = {on_change, on_picture, on_trouble, on_failure};
+    static const struct source_handler handler = {on_change, on_picture, on_trouble, on_failure, on_credentials};
     struct problem problem = {0};
     char line[1400];
     int r;
@@ -114,6 +134,7 @@ static void open_source(struct cluster *cluster, msec now) {
     r = source_new(&cluster->source, cluster->shared->loop, cluster->shared->http, cluster->config, &handler, cluster,
                    &problem);
     if (r == 0) {
+        warn_of_endpoint(cluster);
         if (cluster->health.link == HEALTH_MISCONFIGURED)
             health_link(&cluster->health, HEALTH_STARTING, "", now);
         return;

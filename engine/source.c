@@ -21,6 +21,7 @@ struct source {
     uint64_t revision;          /* of the inventory, as last told */
     bool answered;              /* the request has got its headers */
     bool listed;                /* a list was complete, once */
+    bool old_credentials;       /* as last told */
     bool stepping;
     int failed;
 };
@@ -35,6 +36,18 @@ static void fail(struct source *source, int error) {
         source->handler.on_failure(source->userdata, error);
 }
 
+/* Told when it begins and when it ends; what a plugin says may be another sentence every time. */
+static void tell_credentials(struct source *source) {
+    char text[1600];
+    bool old = kube_client_trouble(source->client, text, sizeof(text))[0] != '\0';
+
+    if (old == source->old_credentials)
+        return;
+    source->old_credentials = old;
+    if (source->handler.on_credentials)
+        source->handler.on_credentials(source->userdata, text);
+}
+
 static void on_timer(uv_timer_t *timer) {
     step(timer->data);
 }
@@ -45,6 +58,7 @@ static void on_headers(struct kube_request *request, const struct http_response 
 
     (void)request;
     source->answered = true;
+    tell_credentials(source);
     r = watch_headers(source->watch, clock_now(), response->status, response->content_type, response->retry_after);
     if (r < 0)
         fail(source, r);
@@ -72,6 +86,7 @@ static void on_end(struct kube_request *request, const struct http_end *end, voi
 
     (void)request;
     source->request = kube_request_free(source->request);
+    tell_credentials(source);
     if (r < 0)
         fail(source, r);
     else

@@ -21,6 +21,8 @@ struct source_handler {
     void (*on_trouble)(void *userdata, const struct watch_event *event);
     /* Out of memory and the like: the source stands still. */
     void (*on_failure)(void *userdata, int error);
+    /* Credentials could not be renewed and older ones are in use: a sentence, once; "" when that is over. */
+    void (*on_credentials)(void *userdata, const char *text);
 };
 
 struct source;

@@ -147,7 +147,7 @@ static void say_refusals(const struct sources *sources) {
 }
 
 static int nodes_main(const struct options *options) {
-    static const struct source_handler handler = {NULL, on_picture, on_trouble, on_failure};
+    static const struct source_handler handler = {NULL, on_picture, on_trouble, on_failure, NULL};
     msec timeout = options->timeout == MSEC_NEVER ? TIMEOUT : options->timeout;
     struct sources sources;
     bool failed = false, waiting = false;

@@ -103,7 +103,7 @@ static void on_failure(void *userdata, int error) {
 }
 
 static int watch_main(const struct options *options) {
-    static const struct source_handler handler = {on_change, on_picture, on_trouble, on_failure};
+    static const struct source_handler handler = {on_change, on_picture, on_trouble, on_failure, NULL};
     struct sources sources;
     bool failed = false, all_failed = true;
     int r = sources_open(&sources, options, options->timeout, &handler);

@@ -83,7 +83,8 @@ static bool client_certificate_refused(const struct http_request *request) {
     return says(request, "alert certificate required") || says(request, "alert unknown ca") ||
            says(request, "alert bad certificate") || says(request, "alert certificate expired") ||
            says(request, "alert certificate revoked") || says(request, "alert certificate unknown") ||
-           says(request, "alert unsupported certificate") || says(request, "alert access denied");
+           says(request, "alert unsupported certificate") || says(request, "alert access denied") ||
+           says(request, "alert decrypt error"); /* signed by a CA of the same name with another key */
 }
 
 static void handshake(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request) {

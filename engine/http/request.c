@@ -5,7 +5,11 @@
  * Keeps: the response's headers are told before its body, both only while the owner still has the request; bytes of
  * headers and body are counted and bounded. Silence is measured in bytes on the wire, so that a peer whose kernel still
  * answers keepalives is found out, and a gzip stream that has not yet yielded a byte is not blamed.
- * Does not: know the loop. Owns: the easy handle and its lists.
+ * Does not: know the loop. Owns: the easy handle, its lists, and a copy of the private key, overwritten when it ends.
+ *
+ * What curl keeps beyond our reach and frees without overwriting: the request as it was sent, with its headers, until the
+ * connection's buffer is used again; a proxy's user and password; the client certificate and CA of a pooled connection
+ * (no secrets). OpenSSL overwrites its form of the key. Core dumps and ptrace are off for the whole process (main.c).
  */
 #include "request.h"
 
@@ -51,6 +55,10 @@ void request_release(struct http_request *request) {
     curl_easy_cleanup(request->easy);
     request->easy = NULL;
     forget(request->headers);
+    if (request->key)
+        OPENSSL_cleanse(request->key, request->key_size);
+    free(request->key);
+    request->key = NULL;
     curl_slist_free_all(request->connect_to);
     request->headers = request->connect_to = NULL;
 }
@@ -231,13 +239,27 @@ static CURLcode set_blob(CURL *easy, CURLoption option, const struct http_blob *
     return blob->data ? curl_easy_setopt(easy, option, &copied) : CURLE_OK;
 }
 
-static CURLcode set_tls(CURL *easy, const struct http_options *options) {
+static CURLcode set_key(struct http_request *request, const struct http_blob *key) {
+    struct curl_blob lent = {.len = key->size, .flags = CURL_BLOB_NOCOPY};
+
+    if (!key->data)
+        return CURLE_OK;
+    request->key = lent.data = malloc(key->size + 1);
+    if (!request->key)
+        return CURLE_OUT_OF_MEMORY;
+    memcpy(request->key, key->data, key->size);
+    request->key_size = key->size;
+    return curl_easy_setopt(request->easy, CURLOPT_SSLKEY_BLOB, &lent);
+}
+
+static CURLcode set_tls(struct http_request *request, const struct http_options *options) {
+    CURL *easy = request->easy;
     CURLcode code = set_blob(easy, CURLOPT_CAINFO_BLOB, &options->ca);
 
     if (!code)
         code = set_blob(easy, CURLOPT_SSLCERT_BLOB, &options->certificate);
     if (!code)
-        code = set_blob(easy, CURLOPT_SSLKEY_BLOB, &options->key);
+        code = set_key(request, &options->key);
     if (code)
         return code;
     if (options->ca.data) {
@@ -252,6 +274,25 @@ static CURLcode set_tls(CURL *easy, const struct http_options *options) {
     return CURLE_OK;
 }
 
+/* Named for this server: no_proxy does not matter. As in Go's programs, a socks5 proxy looks names up itself, and one that
+ * speaks TLS may have a certificate of the cluster's CA; here one of the system's will do, too. */
+static CURLcode set_proxy(CURL *easy, const struct http_options *options) {
+    static const char socks[] = "socks5://";
+    bool far = strncasecmp(options->proxy, socks, sizeof(socks) - 1) == 0;
+    char *url = NULL;
+    CURLcode code;
+
+    if (far && asprintf(&url, "socks5h://%s", options->proxy + sizeof(socks) - 1) < 0)
+        return CURLE_OUT_OF_MEMORY;
+    code = curl_easy_setopt(easy, CURLOPT_PROXY, far ? url : options->proxy);
+    if (far)
+        OPENSSL_cleanse(url, strlen(url));
+    free(url);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    return code ? code : set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &options->ca);
+}
+
 static CURLcode set_route(struct http_request *request, const struct http_options *options, bool loopback) {
     CURL *easy = request->easy;
     char route[320];
@@ -259,9 +300,7 @@ static CURLcode set_route(struct http_request *request, const struct http_option
 
     if (options->proxy) {
         request->via_proxy = true;
-        code = curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
-        if (!code)
-            code = curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* named for this server: no_proxy does not matter */
+        code = set_proxy(easy, options);
         if (code)
             return code;
     } else if (loopback) {
@@ -326,7 +365,7 @@ int request_prepare(struct http_request *request, const char *url, const struct 
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     if (!code)
-        code = set_tls(easy, options);
+        code = set_tls(request, options);
     if (!code)
         code = set_route(request, options, loopback);
     if (code)

@@ -31,6 +31,8 @@ struct http_request {
 
     CURL *easy;                     /* NULL for http_fail */
     struct curl_slist *headers, *connect_to;
+    void *key;                      /* our copy of the private key; curl's own would be freed as it is */
+    size_t key_size;
     char error[CURL_ERROR_SIZE];
     char peer[300];                 /* host:port, for sentences */
 

@@ -153,6 +153,8 @@ static void on_end(struct http_request *http, const struct http_end *end, void *
     char text[EXPLANATION_MAX];
     struct http_end explained = *end;
 
+    if (end->outcome == HTTP_TLS && end->tls == HTTP_TLS_CLIENT) /* a 401 in other words */
+        credentials_refused(&request->client->credentials);
     explained.text = explain_end(&request->client->credentials, end, clock_wall(), text, sizeof(text));
     if (request->callbacks.on_end)
         request->callbacks.on_end(request, &explained, request->userdata);

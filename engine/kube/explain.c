@@ -66,9 +66,9 @@ const char *explain_trouble(const struct credentials *credentials, char *buffer,
     if (credentials->trouble.what[0])
         append(buffer, size, "%s; an older one is in use (%.400s)", problem_format(&credentials->trouble, text, sizeof(text)),
                origin(credentials));
-    else if (credentials->login_trouble.what[0])
-        append(buffer, size, "%s%s (%.400s)", problem_format(&credentials->login_trouble, text, sizeof(text)),
-               credentials->login.has ? "; what it gave before is in use" : "", origin(credentials));
+    else if (credentials->login_trouble.what[0] && credentials->login.has)
+        append(buffer, size, "%s; what it gave before is in use (%.400s)",
+               problem_format(&credentials->login_trouble, text, sizeof(text)), origin(credentials));
     return clean(buffer);
 }
 

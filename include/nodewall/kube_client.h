@@ -42,7 +42,7 @@ DEFINE_CLEANUP(struct kube_client, kube_client_free)
 
 const struct endpoint *kube_client_endpoint(const struct kube_client *client);
 
-/* Why credentials that are not the newest are in use, or the plugin gives none: a sentence; "" if all is well. */
+/* Why credentials that are not the newest are in use: a sentence; "" if that is not so. */
 const char *kube_client_trouble(const struct kube_client *client, char *buffer, size_t size);
 
 /* Reads every credential file now, checks that they fit together, and looks for the exec plugin without running it: for

