@@ -47,10 +47,11 @@ MINIONS = {}
 
 
 def _minion(config):
-    if config not in MINIONS:
+    key = (config, os.stat(config).st_mtime_ns)
+    if key not in MINIONS:
         MINIONS.clear()
-        MINIONS[config] = Loaded(config)
-    return MINIONS[config]
+        MINIONS[key] = Loaded(config)
+    return MINIONS[key]
 
 
 def call(minion, fun, arg, kwarg, patch=None):

@@ -76,7 +76,8 @@ def test_from_a_fresh_minion_to_one_without_a_master(wire, tmp_path, version):
         # The mine: what a minion says of itself, asked from the real one.
         bed.db.salt.cmd("mine.send", "network.ip_addrs")
         bed.pillar({"rules": {**prod(), "self": rule({"minions": "L@db", "within": "10.77.0.0/24"}, port=99)}})
-        assert bed.db.salt.cmd("nodewall.apply")["changes"]["rules"]["self"]["added"] == {bed.db.address: "minions/db"}
+        done = bed.master.cmd("db", "nodewall.apply", confirm=30)["db"]
+        assert done["changes"]["rules"]["self"]["added"] == {bed.db.address: "minions/db"}, "confirmed: the real master greets on a new connection"
 
         bed.pillar({"rules": {"postgres": rule({"kubernetes": "prdo"})}})
         done = bed.master.cmd("db", "nodewall.apply", full=True)["db"]

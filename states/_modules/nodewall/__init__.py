@@ -10,7 +10,8 @@ Invariants: the firewall changes in one nft transaction or not at all; whatever 
 outcome is a value with one sentence, never a traceback.
 
 The parts: sets (addresses, digests, order), rules (pillar), kernel (nft), cache (disk, lock), protocol (which set), master
-(what is asked of it), sources (what other modules say), converge (all of them together), report (what is here, and why).
+(what is asked of it), sources (what other modules say), ports and confirm (nobody is locked out), converge (all of them
+together), report (what is here, and why).
 """
 
 import contextlib
@@ -30,7 +31,8 @@ if __name__ not in sys.modules:
     sys.modules[__name__].__path__ = __path__
 
 # pylint: disable=wrong-import-position
-from . import cache, converge, kernel, master, report, rules, sets, sources
+from . import confirm as _confirm
+from . import cache, converge, kernel, master, ports, report, rules, sets, sources
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ def _locked(test=False):
         return
     cache.prepare(folder)
     with cache.lock(folder, LOCK_WAIT):
+        if not test:
+            _confirm.settle(folder)
         yield folder
 
 
@@ -115,7 +119,7 @@ def update(cluster, have=None, deltas=None, splay=0, accept=False):
     return _said(done)
 
 
-def apply_(test=False, accept=False, pillar=None):
+def apply_(test=False, accept=False, pillar=None, confirm=None):
     """
     Make the firewall what the pillar's rules say, with the newest addresses that the master has.
 
@@ -125,6 +129,8 @@ def apply_(test=False, accept=False, pillar=None):
         Take the master's sets even if they are of another store, or take away most of what is applied.
     pillar
         The pillar key ``nodewall``, for the state; otherwise the master is asked for fresh pillar.
+    confirm
+        Seconds within which the master must be reached over a new connection after new rules, or the former ones come back.
 
     .. code-block:: bash
 
@@ -132,12 +138,12 @@ def apply_(test=False, accept=False, pillar=None):
     """
     try:
         # Before the lock: a pillar that takes seconds to compile, or a source that does, keeps no update waiting.
-        config, warnings, refused = _rules(pillar)
+        config, warnings, refused = _rules(pillar, confirm)
         resolved = sources.resolve(config, __salt__, warnings) if config else {}
         fetch = master.fetcher(__opts__, resolved=resolved)
         with _locked(test) as folder:
             if config:
-                done = converge.whole(folder, config, fetch, test=test, accept=accept)
+                done = converge.whole(folder, config, fetch, test=test, accept=accept, reached=_reached)
             else:
                 done = converge.repaired(folder, fetch, test)
         done["warnings"] = warnings + done["warnings"]
@@ -150,7 +156,11 @@ def apply_(test=False, accept=False, pillar=None):
     return _said(done)
 
 
-def _rules(pillar):
+def _reached(seconds):
+    return master.reached(__opts__, seconds)
+
+
+def _rules(pillar, confirm=None):
     """
     (the rules, or None if there are none to be taken; warnings; why they were refused, or None). Without rules the
     ones that are applied go on, with new addresses and repaired: somebody's typo mustn't stop either.
@@ -170,7 +180,9 @@ def _rules(pillar):
         return None, warnings + [said], None
     config = None
     try:
-        config = rules.read(ours, _known)
+        config = rules.read(ours if confirm is None else dict(ours, confirm=confirm), _known, ports.reserved())
+        if config["confirm"] and "master_uri" not in __opts__:
+            raise sets.Invalid("confirm needs a master that can be reached; this minion has none")
     except sets.Invalid as error:
         problems.append(str(error))
     if problems:
@@ -213,10 +225,11 @@ def clean(test=False):
     """
     try:
         with _locked(test) as folder:
-            present = kernel.read() is not None
-            remembered = cache.load_rules(folder) is not None or bool(cache.clusters(folder))
+            here = report.Applied(folder)
+            present = here.table is not None
+            remembered = bool(here.saved) or bool(cache.clusters(folder))
             if not test and present:
-                kernel.remove()
+                kernel.remove(here.table, here.set_only())
             if not test:
                 cache.forget(folder)
     except cache.Locked as error:

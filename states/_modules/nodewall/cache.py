@@ -6,6 +6,7 @@ Cache: what was last applied, on the minion's disk, for the boot and for the tim
     rules.json                the rules as accepted, the effective ones, and the shape of the table that they made
     cluster-<name>.json       a whole set with its version; sources that are no clusters have sets, too
     cluster-<name>.deltas     one line of JSON for each delta since
+    revert.nft                confirm.py's: the table to go back to
     cluster-<name>.extras     what another store's set adds while nothing tells which of the two is newer
 
 Invariants: sets are written, durably, before the kernel has them: whoever was let in before a crash is let in after the
@@ -64,16 +65,21 @@ def lock(folder, wait):
         os.close(fd)
 
 
-def _write(path, value):
+def write(path, text):
+    """Replaces a file, durably."""
     temporary = path + ".new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "w") as stream:
-        # dumps, not dump: it is ten times as fast.
-        stream.write(json.dumps(value, separators=(",", ":")))
+        stream.write(text)
         stream.flush()
         os.fsync(fd)
     os.replace(temporary, path)
     _sync_folder(path)
+
+
+def _write(path, value):
+    # dumps, not dump: it is ten times as fast.
+    write(path, json.dumps(value, separators=(",", ":")))
 
 
 def _sync_folder(path):
@@ -93,9 +99,13 @@ def _read(path):
         return None
 
 
-def _remove(path):
-    with contextlib.suppress(FileNotFoundError):
+def remove(path):
+    """Whether it was there."""
+    try:
         os.unlink(path)
+        return True
+    except FileNotFoundError:
+        return False
 
 
 def _path(folder, cluster, suffix):
@@ -120,9 +130,9 @@ def save(folder, cluster, kept):
         extras = {"rv": kept.extras.rv, "addresses": sets.pairs(kept.extras.members)}
         _write(_path(folder, cluster, "extras"), extras)
     _write(_path(folder, cluster, "json"), value)
-    _remove(_path(folder, cluster, "deltas"))
+    remove(_path(folder, cluster, "deltas"))
     if not kept.extras.members:
-        _remove(_path(folder, cluster, "extras"))
+        remove(_path(folder, cluster, "extras"))
 
 
 def has_extras(folder, cluster):
@@ -224,9 +234,9 @@ def clusters(folder):
 def forget(folder, cluster=None):
     """Removes one cluster's files, or everything but the lock."""
     if cluster is None:
-        _remove(os.path.join(folder, "rules.json"))
+        remove(os.path.join(folder, "rules.json"))
         for name in clusters(folder):
             forget(folder, name)
         return
     for suffix in ("json", "deltas", "extras"):
-        _remove(_path(folder, cluster, suffix))
+        remove(_path(folder, cluster, suffix))

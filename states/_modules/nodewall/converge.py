@@ -12,7 +12,7 @@ costs the boot cache and a warning, never a change.
 import hashlib
 import logging
 
-from . import cache, kernel, protocol, report, rules, sets
+from . import cache, confirm, kernel, protocol, report, rules, sets
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +99,11 @@ def repaired(folder, fetch, test):
     return whole(folder, config, fetch or (lambda name: None), test=test)
 
 
-def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
+def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reached=None):
     """
     Makes the table what ``config`` says (None: leave rules alone, look at the sets that are there). ``fetch`` gives a
-    cluster's set, a sentence, or None; ``rebuilding`` takes its place when the table is gone.
+    cluster's set, a sentence, or None; ``rebuilding`` takes its place when the table is gone. ``reached(seconds)``: whether
+    the master is, on a new connection; asked after new rules if ``config`` wants them confirmed.
     """
     table, saved = kernel.read(), cache.load_rules(folder) or {}
     fetch = rebuilding if rebuilding and table is None else fetch
@@ -127,11 +128,33 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None):
         "plans": plans,
         "changed": bool(script),
     }
+    new_rules = target["print"] not in (None, saved.get("print"))
+    if new_rules:
+        # Before anything is written: a boot must not meet rules that nft refuses.
+        kernel.run(target["bare"], only_check=True)
     if not test:
+        seconds = config["confirm"] if new_rules and not target["set_only"] else 0
+        timer = confirm.arm(folder, seconds) if seconds else None
         warnings = _keep(lambda: _save_sets(folder, plans, kept))
         _run(script, target, plans)
+        if timer and not _confirmed(folder, timer, reached, seconds):
+            return _reverted(done, seconds)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
     _incomplete(done, config, target, plans)
+    return done
+
+
+def _confirmed(folder, timer, reached, seconds):
+    """After new rules; if the master isn't reached, the former ones are back."""
+    if reached(max(seconds - confirm.SPARE, seconds / 2)):
+        return confirm.keep(folder, timer)
+    confirm.revert(folder, timer)
+    return False
+
+
+def _reverted(done, seconds):
+    said = "the master couldn't be reached over a new connection within {} s after the new rules; the former ones are back"
+    done.update(result="failed", comment=said.format(seconds), changes={})
     return done
 
 
@@ -159,15 +182,20 @@ def _run(script, target, plans):
         if script:
             kernel.run(script)
     except kernel.Failed as error:
-        anew = "" if target["segments"] is None else _anew(target, plans)
+        anew = "" if target["segments"] is None else _anew(target, plans, again=True)
         if anew in ("", script):
             raise
         log.info("nodewall: %s; making the table anew", error)
         kernel.run(anew)
 
 
-def _anew(target, plans):
-    return kernel.whole({name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}, target["segments"])
+def _anew(target, plans, again=False):
+    """``again``: after the first attempt failed."""
+    clusters = {name: (plan.version, protocol.expected(plan)) for name, plan in plans.items()}
+    if target["set_only"]:
+        # What is there is looked at again: somebody may just have loaded rules that name our sets.
+        return kernel.sets_only(clusters, kernel.read(), target["leftover"], delete=not again)
+    return kernel.whole(clusters, target["segments"])
 
 
 def _incomplete(done, config, target, plans):
@@ -184,13 +212,19 @@ def _incomplete(done, config, target, plans):
 def _target(config, plans, previous, guarded):
     """What the table shall be; takes out of ``plans`` the clusters that no rule needs after all."""
     missing = [name for name, plan in plans.items() if plan.version is None]
+    set_only = (config or {}).get("mode") == "set-only"
     if config is None:
-        return {"segments": None, "effective": None, "left_out": [], "guarded": [], "print": None}
+        return {"segments": None, "effective": None, "left_out": [], "guarded": [], "print": None, "set_only": set_only}
     segments, effective, left_out = rules.compile(config, missing, previous, guarded)
     for name in set(plans) - set(rules.named_sets(config)) - set(rules.named_sets({"rules": effective})):
         del plans[name]
-    bare = kernel.whole({name: (None, {}) for name in plans}, segments)
+    bare = {name: (None, {}) for name in plans}
+    bare = kernel.sets_only(bare) if set_only else kernel.whole(bare, segments)
+    spans = [{"proto": proto, "low": low, "high": high} for proto, low, high in guarded]
     return {
+        "set_only": set_only,
+        "leftover": kernel.chains(spans),
+        "bare": bare,
         "segments": segments,
         "effective": effective,
         "left_out": left_out,
@@ -236,7 +270,7 @@ def _renamed(cluster, members, have):
 def _intact(target, table, saved):
     if table is None or table.strange:
         return False
-    return target["print"] is None or (saved.get("print") == target["print"] and saved.get("shape") == table.shape)
+    return target["print"] is None or (saved.get("print") == target["print"] and saved.get("shape") == table.shape(target["set_only"]))
 
 
 def _moved(plan, marker):
@@ -248,7 +282,7 @@ def _drift(target, plans, table, saved, deltas):
     if table is None:
         return "the table was gone" if saved.get("effective") else ""
     if target["print"] is not None:
-        if table.strange or saved.get("print") == target["print"] and saved.get("shape") != table.shape:
+        if table.strange or saved.get("print") == target["print"] and saved.get("shape") != table.shape(target["set_only"]):
             return "the table was changed by somebody else"
     for name, plan in sorted(plans.items()):
         if plan.version is None or plan.result not in ("have", "kept"):
@@ -290,7 +324,7 @@ def _save_rules(folder, config, target, plans, saved, rebuilt):
     value = {key: target[key] for key in ("effective", "guarded", "print")}
     value.update(config=config, shape=saved.get("shape"))
     if rebuilt or value["shape"] is None:
-        value["shape"] = kernel.shape()
+        value["shape"] = kernel.shape(target["set_only"])
     if dict(value, v=1) != saved:
         cache.save_rules(folder, value)
     for name in set(cache.clusters(folder)) - set(plans):

@@ -6,6 +6,9 @@ The table holds the truth: the set ``applied`` has one marker element per cluste
 whose comment says it. Every transaction that changes members deletes the marker that it starts from and adds the one
 that it leads to, so one that is late, repeated, or has a wrong base is refused by the kernel as a whole.
 
+In mode ``set-only`` others may have chains of their own in this table, which name our sets: nft can't name a set of
+another table. Then the table is never taken away, and everything in it that isn't ours stays.
+
 Invariants: one ``nft -f -`` per change, all or nothing; nft is run by argv, its input is made only of records, checked
 names and cleaned labels, also where the kernel is what they come from: whoever has CAP_NET_ADMIN in this network, a
 container for one, can put any bytes into a comment, and we are root; no other table is ever touched or listed.
@@ -35,13 +38,18 @@ class Failed(Exception):
     """nft couldn't be run, or refused a transaction; one sentence."""
 
 
-def _nft(arguments, script=None):
-    program = shutil.which("nft") or shutil.which("nft", path=SBIN)
-    if program is None:
+def program():
+    """nft's path."""
+    found = shutil.which("nft") or shutil.which("nft", path=SBIN)
+    if found is None:
         raise Failed("nft isn't installed here; install the package nftables")
+    return found
+
+
+def _nft(arguments, script=None):
     try:
         done = subprocess.run(
-            [program] + arguments,
+            [program()] + arguments,
             input=script,
             stdin=subprocess.DEVNULL if script is None else None,
             stdout=subprocess.PIPE,
@@ -55,9 +63,9 @@ def _nft(arguments, script=None):
     return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
 
 
-def run(script):
-    """One transaction."""
-    code, _, error = _nft(["-f", "-"], script.encode())
+def run(script, only_check=False):
+    """One transaction; or nft's and the kernel's opinion of it."""
+    code, _, error = _nft((["-c"] if only_check else []) + ["-f", "-"], script.encode())
     if code:
         lines = [line.strip() for line in error.splitlines() if "Error" in line] or [error.strip()]
         raise Failed("nft refused the transaction, nothing was changed: {}".format(lines[0][:300]))
@@ -78,6 +86,14 @@ def _listing(output):
         return json.loads(output)["nftables"]
     except (ValueError, KeyError, TypeError):
         raise Failed("nft's listing is no JSON") from None
+
+
+def dump():
+    """A script that makes the table what it is now."""
+    code, output, error = _nft(["list", "table"] + FAMILY_TABLE.split())
+    if code and "No such file or directory" not in error:
+        raise Failed("nft can't list the table: {}".format(" ".join(error.split())[:300]))
+    return "table {0}\ndelete table {0}\n".format(FAMILY_TABLE) + ("" if code else output.decode())
 
 
 def markers():
@@ -130,11 +146,12 @@ def _marker(cluster, version):
 class Table:
     """
     What the kernel holds: ``markers`` {cluster: Version}, ``members`` {cluster: {record: label}} as far as they can be
-    read, ``strange`` (clusters whose sets hold something that isn't ours), ``shape`` (a hash over everything but members).
+    read, ``strange`` (clusters whose sets hold something that isn't ours), ``chains`` (their names), ``sets`` (the names of
+    ours), ``shape(set_only)``: a hash over everything but members; of our own sets alone in mode set-only.
     """
 
     def __init__(self, listing):
-        self.markers, self.members, self.strange, shape = {}, {}, set(), []
+        self.markers, self.members, self.strange, self.sets, self.chains, self._all = {}, {}, set(), [], [], []
         for item in listing:
             kind, body = next(iter(item.items()))
             if kind == "metainfo":
@@ -143,14 +160,20 @@ class Table:
                 self.markers = _markers(body)
             elif kind == "set":
                 self._take(body)
-            shape.append([kind, _shape(body)])
-        self.shape = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+            elif kind == "chain":
+                self.chains.append(body["name"])
+            self._all.append([kind, _shape(body)])
+
+    def shape(self, set_only=False):
+        parts = [part for part in self._all if not set_only or part[0] == "set" and part[1]["name"] in self.sets + [MARKERS]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _take(self, body):
         prefix, _, rest = body["name"].partition("-")
         cluster, _, suffix = rest.rpartition("-")
         if prefix not in ("cluster", "source") or suffix not in SUFFIXES:
             return
+        self.sets.append(body["name"])
         found = self.members.setdefault(cluster, {})
         for element in body.get("elem", []):
             comment = ""
@@ -240,8 +263,34 @@ def whole(clusters, segments):
     as rules.compile returns them.
     """
     lines = ["table {0}".format(FAMILY_TABLE), "delete table {0}".format(FAMILY_TABLE), "table {} {{".format(FAMILY_TABLE)]
+    lines += _sets(clusters)
+    for segment in segments:
+        lines += _segment(segment)
+    if segments:
+        lines += _guard(segments)
+    return "\n".join(lines + ["}", ""])
+
+
+def sets_only(clusters, table=None, leftover=(), delete=True):
+    """
+    The script of mode set-only: our sets as they shall be, whatever else is in ``table``. The chains ``leftover`` of
+    an earlier mode go. So do sets that no rule names any more, unless others' chains do: then they are emptied.
+    """
+    bare = {name: (None, {}) for name in clusters}
+    lines = ["table {} {{".format(FAMILY_TABLE)] + _sets(bare) + ["}"]
+    if table:
+        gone = [name for name in leftover if name in table.chains]
+        lines += ["{} chain {} {}".format(verb, FAMILY_TABLE, name) for verb in ("flush", "delete") for name in gone]
+        ours = {_named(name, suffix) for name in clusters for suffix in SUFFIXES}
+        lines += ["flush set {} {}".format(FAMILY_TABLE, name) for name in table.sets + [MARKERS]]
+        if delete:
+            lines += ["delete set {} {}".format(FAMILY_TABLE, name) for name in table.sets if name not in ours]
+    return "\n".join(lines + ["table {} {{".format(FAMILY_TABLE)] + _sets(clusters) + ["}", ""])
+
+
+def _sets(clusters):
     elements = ",\n".join(_marker(name, version) for name, (version, _) in sorted(clusters.items()) if version)
-    lines += _set(MARKERS, "ipv6_addr . ipv6_addr . ipv6_addr", "", elements)
+    lines = _set(MARKERS, "ipv6_addr . ipv6_addr . ipv6_addr", "", elements)
     for name, (_, members) in sorted(clusters.items()):
         groups = _by_set(name, members)
         for suffix in SUFFIXES:
@@ -252,11 +301,7 @@ def whole(clusters, segments):
                 "flags interval" if suffix.startswith("net") else "",
                 _elements(name, groups.get(set_name, []), members),
             )
-    for segment in segments:
-        lines += _segment(segment)
-    if segments:
-        lines += _guard(segments)
-    return "\n".join(lines + ["}", ""])
+    return lines
 
 
 def _set(name, kind, flags, elements):
@@ -297,18 +342,30 @@ def _ports(segment):
     return "{low}-{high}".format(**segment) if segment["high"] > segment["low"] else str(segment["low"])
 
 
+def chains(segments):
+    """The names of the chains that guard these segments."""
+    return ["guard"] + [_chain(segment) for segment in segments] if segments else []
+
+
 def _chain(segment):
     return "port-{}-{}".format(segment["proto"], _ports(segment))
 
 
-def remove():
-    """Takes our table away, if it is there."""
-    run("table {0}\ndelete table {0}\n".format(FAMILY_TABLE))
+def remove(table, set_only):
+    """Takes our table away; in mode set-only, if there are others' chains in it, our sets alone."""
+    if not set_only or not table.chains:
+        run("table {0}\ndelete table {0}\n".format(FAMILY_TABLE))
+        return
+    try:
+        run("".join("delete set {} {}\n".format(FAMILY_TABLE, name) for name in table.sets + [MARKERS]))
+    except Failed as error:
+        said = "your chains in table {} still name the sets ({}); take those rules away first. {}"
+        raise Failed(said.format(FAMILY_TABLE, ", ".join(table.chains)[:200], error)) from None
 
 
-def shape():
+def shape(set_only=False):
     """Table.shape of what is there now, without listing members."""
     code, output, error = _nft(["-j", "-t", "list", "table"] + FAMILY_TABLE.split())
     if code:
         raise Failed("nft can't list the table: {}".format(" ".join(error.split())[:300]))
-    return Table(_listing(output)).shape
+    return Table(_listing(output)).shape(set_only)

@@ -6,8 +6,10 @@ Invariant: the lock is held while sets are fetched, so a master that is away is 
 Options and grains are passed in: Salt gives its dunders to the package's own file only.
 """
 
+import contextlib
 import logging
 import os
+import socket
 import time
 
 import salt.fileclient
@@ -76,6 +78,24 @@ def _fetch(opts, cluster, announced):
         if not behind or attempt == FETCH_TRIES - 1:
             return found
     return problem
+
+
+def reached(opts, seconds):
+    """
+    Whether the master answers on a new TCP connection of our own within ``seconds``. A connection that is there already
+    proves nothing about the rules. Over ZeroMQ the master speaks first; elsewhere the connection has to do.
+    """
+    host, _, port = opts["master_uri"].rpartition("/")[2].rpartition(":")
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        with contextlib.suppress(OSError):
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=min(left, MASTER_TIMEOUT)) as found:
+                if opts.get("transport", "zeromq") != "zeromq" or found.recv(1):
+                    return True
+        time.sleep(min(0.2, max(0, until - time.monotonic())))
 
 
 def published(opts, cluster):

@@ -136,13 +136,16 @@ class Applied:
         self.config = rules.kept(self.saved)
         self.effective = rules.effective(self.saved)
 
+    def set_only(self):
+        return bool(self.config) and self.config["mode"] == "set-only"
+
     def drift(self):
         """What somebody else did to the table, or None."""
         if self.table is None:
             return "the table is gone; nodewall.apply brings it back" if self.effective else None
         if not self.saved:
             return "the rules that made the table are not known; run nodewall.apply"
-        if self.table.strange or self.saved.get("shape") != self.table.shape:
+        if self.table.strange or self.saved.get("shape") != self.table.shape(self.set_only()):
             return "the table was changed by somebody else; nodewall.apply repairs it"
         return None
 
@@ -237,7 +240,7 @@ def _said(by):
 def _verdict(found, here):
     if here.table is None:
         return "nothing is applied here, nodewall refuses nobody"
-    if here.config and here.config["mode"] == "set-only":
+    if here.set_only():
         return "mode set-only: nodewall keeps the sets and judges nothing itself"
     said = []
     for name, one in found.items():

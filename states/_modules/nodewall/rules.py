@@ -19,8 +19,6 @@ from . import sets
 MODES = ("guard", "set-only")
 PROTOCOLS = ("tcp", "udp", "sctp")
 KEYS = {"port", "proto", "from", "flows", "closed", "force"}
-# Losing one of these ports by a typo loses the way in that would repair it.
-RESERVED = {22: "ssh", 4505: "Salt", 4506: "Salt"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
 INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}\*?\Z")
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
@@ -42,10 +40,14 @@ def plain(value):
     return value
 
 
-def read(pillar, known=None):
+CONFIRM_MAX = 3600
+
+
+def read(pillar, known=None, reserved=()):
     """
-    {"mode", "rules": {name: {...}}} from the pillar key ``nodewall``; sets.Invalid with all that is wrong. ``known(kind)``:
-    whether there is a module for a source of that kind (None: that was asked before).
+    {"mode", "confirm", "rules": {name: {...}}} from the pillar key ``nodewall``; sets.Invalid with all that is wrong.
+    ``known(kind)``: whether there is a module for a source of that kind; ``reserved`` {port: what it is for}: the ports that
+    need ``force``. What was accepted once, and comes from disk, is asked for neither.
     """
     problems = []
     mode = pillar.get("mode", "guard")
@@ -53,6 +55,9 @@ def read(pillar, known=None):
         problems.append("mode iptables isn't supported yet; there are: {}".format(", ".join(MODES)))
     elif mode not in MODES:
         problems.append("mode {!r}: there are {}".format(mode, ", ".join(MODES)))
+    confirm = pillar.get("confirm", 0)
+    if type(confirm) is not int or not 0 <= confirm <= CONFIRM_MAX:
+        problems.append("confirm {!r}: seconds, from 1 to {}; 0 is off".format(confirm, CONFIRM_MAX))
     source, rules = pillar.get("rules"), {}
     if not isinstance(source, dict):
         raise sets.Invalid("rules are a mapping of names to rules")
@@ -60,15 +65,15 @@ def read(pillar, known=None):
         try:
             if str(name) in rules:
                 raise sets.Invalid("its name is there twice")
-            rules[str(name)] = _rule(name, rule, mode, known)
+            rules[str(name)] = _rule(name, rule, mode, known, reserved)
         except sets.Invalid as error:
             problems.append("rule {}: {}".format(name, error))
     if problems:
         raise sets.Invalid("; ".join(problems))
-    return {"mode": mode, "rules": rules}
+    return {"mode": mode, "confirm": confirm, "rules": rules}
 
 
-def _rule(name, rule, mode, known):
+def _rule(name, rule, mode, known, reserved):
     if not isinstance(name, (str, int)) or not NAME.match(str(name)):
         raise sets.Invalid("a rule's name has letters, digits, blanks and . _ - only, at most 63")
     if not isinstance(rule, dict):
@@ -91,11 +96,11 @@ def _rule(name, rule, mode, known):
     checked = {"proto": protocols, "flows": flows, "closed": rule.get("closed", False), "from": _sources(rule, known)}
     checked["force"] = rule.get("force", False)
     if mode != "set-only" or "port" in rule:
-        checked["port"] = _ports(rule, protocols)
+        checked["port"] = _ports(rule, protocols, reserved)
     return checked
 
 
-def _ports(rule, protocols):
+def _ports(rule, protocols, reserved):
     given = rule.get("port")
     if given is None or given == []:
         raise sets.Invalid("`port` is missing: 5432, \"8000-8100\" or a list of them")
@@ -106,13 +111,10 @@ def _ports(rule, protocols):
         high = int(match.group(2) or low) if match else 0
         if not 1 <= low <= high <= 65535:
             raise sets.Invalid("port {!r}: a number from 1 to 65535, or \"FIRST-LAST\"".format(item))
-        for port, what in RESERVED.items():
+        for port in sorted(reserved):
             if low <= port <= high and "tcp" in protocols and not rule.get("force"):
-                raise sets.Invalid(
-                    "port {} is {}, and a mistake there locks you out; say `force: true` if you mean it".format(
-                        port, what
-                    )
-                )
+                said = "port {} is {}, and a mistake there locks you out; say `force: true` if you mean it"
+                raise sets.Invalid(said.format(port, reserved[port]))
         ports.append("{}-{}".format(low, high) if high > low else str(low))
     return ports
 
