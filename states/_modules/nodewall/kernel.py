@@ -211,31 +211,32 @@ def _named(cluster, suffix):
 def _by_set(cluster, members):
     """{set name: [records]}; a network inside another one is no element of its own."""
     found = {}
-    hosts = [rec for rec in members if sets.is_host(rec)]
-    networks = sets.cover(rec for rec in members if not sets.is_host(rec))
-    for rec in sorted(hosts) + networks:
-        found.setdefault(_set_name(cluster, rec), []).append(rec)
-    return found
+    for rec in sorted(members):
+        found.setdefault((sets.is_host(rec), rec[0]), []).append(rec)
+    return {_set_name(cluster, group[0]): group if host else sets.cover(group) for (host, _), group in found.items()}
 
 
 def installed(members):
     """The records among ``members`` that are elements in the kernel."""
-    networks = set(sets.cover(rec for rec in members if not sets.is_host(rec)))
-    return {rec for rec in members if sets.is_host(rec) or rec in networks}
+    networks = {rec for rec in members if not sets.is_host(rec)}
+    return (set(members) - networks) | set(sets.cover(networks))
 
 
 def _elements(cluster, records, members):
-    return ",\n".join('{} comment "{}"'.format(sets.text(rec), _comment(cluster, members[rec])) for rec in records)
+    """Such as 203.0.113.7 comment "prod node-a 2026-01-02T03:04:05Z", one a line."""
+    most = COMMENT_MAX - len(cluster) - SINCE_LENGTH
+    found = []
+    for rec in records:
+        label = members[rec]
+        if len(label) > most:
+            label = " ".join([node(cluster, label)] + label.split(" ")[1:])
+        found.append('{} comment "{} {}"'.format(sets.text(rec), cluster, label))
+    return ",\n".join(found)
 
 
 def node(cluster, label):
     """The node of a label as the kernel's comment has it: one that is too long loses its end, so that since when stays."""
     return label.partition(" ")[0][:COMMENT_MAX - len(cluster) - SINCE_LENGTH]
-
-
-def _comment(cluster, label):
-    """Such as: prod node-a 2026-01-02T03:04:05Z"""
-    return " ".join([cluster, node(cluster, label)] + label.split(" ")[1:])
 
 
 def change(cluster, held, version, added, removed):

@@ -89,11 +89,11 @@ def _sources(rule, members):
 
 
 def _members(rule, members):
-    return {
-        rec: "{}/{}".format(name.partition("_")[0], label.partition(" ")[0])
-        for name in (rules.named_sets({"rules": {"": rule}}) if rule else ())
-        for rec, label in members.get(name, {}).items()
-    }
+    found = {}
+    for name in rules.named_sets({"rules": {"": rule}}) if rule else ():
+        prefix = name.partition("_")[0] + "/"
+        found.update((rec, prefix + label.partition(" ")[0]) for rec, label in members.get(name, {}).items())
+    return found
 
 
 def _ports(rule):
@@ -107,7 +107,7 @@ def _shown(value, limit):
     """Addresses in their order, as text, and cut where there are too many for an answer."""
     if not any(isinstance(key, bytes) for key in value):
         return value
-    keys = sorted(value, key=lambda key: (isinstance(key, str), key if isinstance(key, bytes) else key.encode()))
+    keys = sorted(key for key in value if isinstance(key, bytes)) + sorted(key for key in value if isinstance(key, str))
     found = {sets.text(key) if isinstance(key, bytes) else key: value[key] for key in keys[:limit]}
     if len(found) < len(keys):
         found["..."] = "{} in all".format(len(keys))

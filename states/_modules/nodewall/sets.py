@@ -106,11 +106,15 @@ def label(node):
 def dated(members, as_of, before=()):
     """``members`` with the time they count from; what ``before`` has for the same node keeps its own."""
     found = {}
+    since = " " + as_of if SINCE.match(as_of) else ""
     for rec, node in members.items():
         old = before[rec] if rec in before else ""
-        if " " not in node and old.partition(" ")[0] == node:
-            node = old
-        found[rec] = "{} {}".format(node, as_of) if " " not in node and SINCE.match(as_of) else node
+        if " " in node:
+            found[rec] = node
+        elif " " in old and old.startswith(node + " "):
+            found[rec] = old
+        else:
+            found[rec] = node + since
     return found
 
 
@@ -141,14 +145,18 @@ def members(rows):
     """{record: label} of what ``pairs`` gives; Invalid if an address comes twice or is none."""
     if not isinstance(rows, list) or len(rows) > MEMBERS_MAX:
         raise Invalid("addresses are a list of at most {} items".format(MEMBERS_MAX))
-    found = {}
+    found, checked = {}, None
     for row in rows:
         if not isinstance(row, (list, tuple)) or not 2 <= len(row) <= 3:
             raise Invalid("an item of addresses is no pair")
-        since = row[2] if len(row) == 3 else ""
-        if not isinstance(since, str) or (since and not SINCE.match(since)):
+        if len(row) == 2:
+            found[record(row[0])] = label(row[1])
+            continue
+        since = row[2]
+        if since != checked and not (isinstance(since, str) and SINCE.match(since)):
             raise Invalid("since when is {!r}".format(since))
-        found[record(row[0])] = label(row[1]) + (" " + since if since else "")
+        checked = since
+        found[record(row[0])] = label(row[1]) + " " + since
     if len(found) != len(rows):
         raise Invalid("an address is there twice")
     return found
