@@ -24,6 +24,10 @@ static const struct {
     {{"quiet", no_argument, NULL, 'q'}, NULL, "show no events: just wait"},
     {{"secrets", no_argument, NULL, 'p'}, NULL, "show pillar, passwords and keys, too"},
     {{"socket", required_argument, NULL, 's'}, "DIR|PORT", "where the bus is: a sock_dir, or a port on 127.0.0.1"},
+    {{"jobs", no_argument, NULL, 'j'}, NULL, "a line for each job: who has returned, who is missing"},
+    {{"rates", required_argument, NULL, 'R'}, "SECONDS", "how many events of which kind, each so many seconds"},
+    {{"record", required_argument, NULL, 'w'}, "FILE", "keep the events in a new file, too"},
+    {{"replay", required_argument, NULL, 'r'}, "FILE", "the events of such a file instead of the bus"},
     {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 

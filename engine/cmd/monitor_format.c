@@ -34,7 +34,7 @@ static int add_time(struct line *line, msec wall) {
     return r < 0 ? r : LITERAL(line, "\",\"");
 }
 
-static int format_json(struct line *line, const struct format_event *event) {
+static int format_json(struct line *line, const struct recorded *event) {
     int r = add_time(line, event->wall);
 
     if (r == 0)
@@ -51,7 +51,7 @@ static int format_json(struct line *line, const struct format_event *event) {
     return r < 0 ? r : LITERAL(line, "}\n");
 }
 
-static int format_text(struct line *line, const struct format_event *event) {
+static int format_text(struct line *line, const struct recorded *event) {
     int r = render_tag(line, event->tag, event->tag_size);
 
     if (r == 0)
@@ -64,7 +64,7 @@ static int format_text(struct line *line, const struct format_event *event) {
     return r < 0 ? r : LITERAL(line, "\n");
 }
 
-static int format_pretty(struct line *line, bool colour, const struct format_event *event) {
+static int format_pretty(struct line *line, bool colour, const struct recorded *event) {
     /* 12:34:56.789: who looks on knows the day, and UTC is what Salt's own stamps are in. */
     int r = line_printf(line, "%s%.12sZ%s  %s", colour ? "\x1b[2m" : "", time_text(event->wall) + 11, colour ? "\x1b[0m" : "",
                         colour ? "\x1b[1m" : "");
@@ -83,8 +83,8 @@ static int format_pretty(struct line *line, bool colour, const struct format_eve
     return r < 0 ? r : LITERAL(line, "\n");
 }
 
-int format_event(struct line *line, enum format format, bool colour, const struct format_event *event) {
-    struct format_event shortened = *event;
+int format_event(struct line *line, enum format format, bool colour, const struct recorded *event) {
+    struct recorded shortened = *event;
     size_t before = line->size;
     int r = format == FORMAT_JSON   ? format_json(line, event)
             : format == FORMAT_TEXT ? format_text(line, event)
@@ -99,7 +99,7 @@ int format_event(struct line *line, enum format format, bool colour, const struc
     return format_event(line, format, colour, &shortened);
 }
 
-int format_gap(struct line *line, enum format format, bool colour, msec wall, uint64_t lost, const char *why) {
+int format_gap(struct line *line, enum format format, msec wall, uint64_t lost, const char *why) {
     int r;
 
     if (format == FORMAT_TEXT)

@@ -81,3 +81,62 @@ void queue_push_front(struct queue *queue, const void *line, size_t size, uint64
 void queue_pass(struct queue *queue, size_t written);
 size_t queue_size(const struct queue *queue);
 uint64_t queue_dropped(const struct queue *queue);              /* events, all in all */
+
+/* jobs.c: who was asked, who has answered. */
+#define JOB_PATIENCE 15000      /* without a return, until a job is told as it is */
+struct job_minion {
+    char *id;
+    bool expected, returned, failed;
+};
+struct job {
+    char *jid, *fun, *target;           /* fun and target may be NULL; bytes of anybody */
+    bool known;                         /* its beginning was seen, and with it who is expected */
+    size_t expected, returned, failed;
+    struct job_minion *minions;         /* by id; not all of them when there are very many */
+    size_t n_minions;
+    msec began, last;
+    bool told;                          /* since its last return */
+};
+struct jobs;
+int jobs_new(struct jobs **ret);
+struct jobs *jobs_free(struct jobs *jobs);
+DEFINE_CLEANUP(struct jobs, jobs_free)
+int jobs_feed(struct jobs *jobs, const char *tag, size_t tag_size, const uint8_t *data, size_t size, msec now);
+/* A job of which there is something to tell: complete, or silent for JOB_PATIENCE; with MSEC_NEVER each that was not
+ * told. NULL: none. Stays until the next call. */
+const struct job *jobs_next(struct jobs *jobs, msec now);
+msec jobs_due(const struct jobs *jobs);         /* when to ask again */
+bool job_is_complete(const struct job *job);
+uint64_t jobs_forgotten(const struct jobs *jobs);   /* for being too many */
+
+/* rates.c: how many events of which kind. */
+#define RATES_MAX 200
+#define RATE_NAME_MAX 64
+struct rate {
+    char name[RATE_NAME_MAX];           /* of name_size bytes */
+    size_t name_size;
+    uint64_t events, bytes;
+};
+struct rates {
+    struct rate items[RATES_MAX], total, others;
+    size_t n;
+};
+int rates_new(struct rates **ret);
+struct rates *rates_free(struct rates *rates);
+DEFINE_CLEANUP(struct rates, rates_free)
+void rates_feed(struct rates *rates, const char *tag, size_t tag_size, size_t bytes);
+void rates_sort(struct rates *rates);           /* the most frequent first */
+void rates_clear(struct rates *rates);
+
+/* record.c: events in a file. A gap is one with neither tag nor data. */
+#define RECORD_HEAD "nodewall events 1\n"
+struct recorded {
+    msec wall;
+    const char *tag;
+    size_t tag_size;
+    const uint8_t *data;
+    size_t data_size;
+};
+int record_add(struct line *to, const struct recorded *event);
+/* 1 and an event, which points into `data`, of which *used bytes are its own; 0: more bytes are needed; -EBADMSG. */
+int record_read(struct recorded *ret, const uint8_t *data, size_t size, size_t *used);

@@ -304,6 +304,72 @@ def test_wrong_usage(words):
     assert done.returncode in (1, 2) and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
+# --- its other views ---
+
+def test_jobs_and_who_is_missing(master, fire):
+    """A real job of a real minion, and one that nobody answers."""
+    minion = master.minion("real")
+    try:
+        with Monitor(master, "-o", "json", "-j", "-n", 1, "-t", 60, "-i", "fun=test.ping") as monitor, Monitor(master, "t/*") as last:
+            monitor.read()
+            last.read().hears(fire)
+            fire.fire("salt/job/20261125000000000001/new", {"fun": "test.ping", "tgt": "*", "minions": ["gone\x1b[2J", "away"]})
+            fire.fire("salt/job/20261125000000000001/ret/away", {"fun": "test.ping", "retcode": 1, "success": False, "id": "away"})
+            assert minion.cmd("test.ping") is True
+            assert monitor.end(30) == 0
+        job, = [json.loads(line) for line in monitor.lines]
+        assert job["complete"] and job["expected"] == job["returned"] == 1 and job["missing"] == job["failed"] == [] and job["target"] == "real"
+        assert 0 <= job["seconds"] < 20
+        with Monitor(master, "-j") as monitor, Monitor(master, "t/*") as last:
+            monitor.read()
+            last.read().hears(fire)
+            fire.fire("salt/job/20261125000000000002/new", {"fun": "test.ping", "tgt": "*", "minions": ["gone\x1b[2J", "away"]})
+            fire.fire("salt/job/20261125000000000002/ret/away", {"fun": "test.ping", "retcode": 1, "success": False, "id": "away"})
+            fire.fire("salt/job/20261125000000000003/new", {"fun": "test.ping", "tgt": "none", "minions": []})
+            monitor.wait("none")
+            monitor.child.terminate()
+            assert monitor.end() == 0
+        words = next(line for line in monitor.lines if "0002" in line)
+        assert "1 of 2 returned" in words and "failed: away" in words and "missing: gone\\u001b[2J" in words
+    finally:
+        minion.stop()
+        del master.minions["real"]
+
+
+def test_rates_of_each_kind(master, fire):
+    with Monitor(master, "-o", "json", "-R", 1, "-n", 2, "-t", 20, "t/*", "salt/job/*") as monitor, Monitor(master, "t/*") as last:
+        monitor.read()
+        last.read().hears(fire)
+        for number in range(50):
+            fire.fire(f"salt/job/2026112500000000{number:04}/ret/m", {})
+            fire.fire("t/some", {})
+        assert monitor.end(20) == 0
+    kinds = [json.loads(line) for line in monitor.lines]
+    assert len(kinds) == 2 and sum(one["kinds"].get("salt/job/*/ret", {"events": 0})["events"] for one in kinds) == 50
+    assert all(0.9 < one["seconds"] < 10 for one in kinds)
+
+
+def test_what_was_recorded_is_shown_again(master, fire, tmp_path):
+    path = tmp_path / "events"
+    with Monitor(master, "-o", "json", "-w", path, "-u", "t/end", "-t", 20, "t/*") as monitor:
+        monitor.read().hears(fire)
+        fire.fire("t/secret", {"token": "abc", "value": [1, b"\xff", None]})
+        fire.fire("t/end", {})
+        assert monitor.end() == 0
+    assert path.stat().st_mode & 0o777 == 0o600 and b"abc" not in path.read_bytes()
+    again = nodewall.run("monitor", "-o", "json", "-r", path)
+    assert again.stdout == "".join(monitor.lines) and again.stderr == ""
+    assert nodewall.run("monitor", "-o", "text", "-r", path, "t/secret").stdout.startswith("t/secret\t{")
+    assert nodewall.run("monitor", "-n", "1", "-r", path, "t/none", check=False).returncode == 1
+    cut = tmp_path / "cut"
+    cut.write_bytes(path.read_bytes()[:-5])
+    done = nodewall.run("monitor", "-o", "json", "-r", cut, check=False)
+    assert done.returncode == 1 and "ends in the middle" in done.stderr and "t/secret" in done.stdout
+    for words in (["-w", path], ["-r", "/etc/passwd"], ["-r", tmp_path / "none"], ["-w", tmp_path / "x", "-j"]):
+        done = nodewall.run("monitor", "-s", master.sock_dir, *words, check=False)
+        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, words
+
+
 # --- when things go wrong ---
 
 def test_a_restart_is_survived_and_said(master, fire, json_monitor):
