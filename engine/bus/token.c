@@ -88,31 +88,33 @@ int token_read(struct token *ret, const uint8_t *data, size_t size) {
 
     if (size == 0)
         return 0;
+    if (read_fix(&token, data[0])) { /* most are: small numbers, short texts, small containers */
+        *ret = token;
+        return 1;
+    }
     if (data[0] == 0xc1)
         return -EBADMSG;
     n = rest_of_head(data[0]);
     if (size < 1 + n)
         return 0;
     value = big_endian(data + 1, MIN(n, 8));
-    if (!read_fix(&token, data[0])) {
-        switch (data[0]) {
-        case 0xc0: token.kind = TOKEN_NIL; break;
-        case 0xc2:
-        case 0xc3: token.kind = TOKEN_BOOL; token.number.b = data[0] == 0xc3; break;
-        case 0xc4 ... 0xc6: set_sized(&token, TOKEN_BIN, value); break;
-        case 0xc7 ... 0xc9:
-        case 0xd4 ... 0xd8: read_ext(&token, data[0], data + 1, n); break;
-        case 0xca: set_float(&token, value, false); break;
-        case 0xcb: set_float(&token, value, true); break;
-        case 0xcc ... 0xcf: set_unsigned(&token, value); break;
-        case 0xd0: set_signed(&token, (int8_t)value); break;
-        case 0xd1: set_signed(&token, (int16_t)value); break;
-        case 0xd2: set_signed(&token, (int32_t)value); break;
-        case 0xd3: set_signed(&token, (int64_t)value); break;
-        case 0xd9 ... 0xdb: set_sized(&token, TOKEN_STR, value); break;
-        case 0xdc ... 0xdd: set_sized(&token, TOKEN_ARRAY, value); break;
-        case 0xde ... 0xdf: set_sized(&token, TOKEN_MAP, value); break;
-        }
+    switch (data[0]) {
+    case 0xc0: token.kind = TOKEN_NIL; break;
+    case 0xc2:
+    case 0xc3: token.kind = TOKEN_BOOL; token.number.b = data[0] == 0xc3; break;
+    case 0xc4 ... 0xc6: set_sized(&token, TOKEN_BIN, value); break;
+    case 0xc7 ... 0xc9:
+    case 0xd4 ... 0xd8: read_ext(&token, data[0], data + 1, n); break;
+    case 0xca: set_float(&token, value, false); break;
+    case 0xcb: set_float(&token, value, true); break;
+    case 0xcc ... 0xcf: set_unsigned(&token, value); break;
+    case 0xd0: set_signed(&token, (int8_t)value); break;
+    case 0xd1: set_signed(&token, (int16_t)value); break;
+    case 0xd2: set_signed(&token, (int32_t)value); break;
+    case 0xd3: set_signed(&token, (int64_t)value); break;
+    case 0xd9 ... 0xdb: set_sized(&token, TOKEN_STR, value); break;
+    case 0xdc ... 0xdd: set_sized(&token, TOKEN_ARRAY, value); break;
+    case 0xde ... 0xdf: set_sized(&token, TOKEN_MAP, value); break;
     }
     *ret = token;
     return (int)(1 + n);

@@ -17,7 +17,7 @@ struct monitor {
     const struct options *options;
     uv_loop_t loop;
     uv_check_t turn;
-    uv_timer_t timeout, view;           /* view: jobs that are silent, the end of an interval */
+    uv_timer_t timeout, flush, view;    /* view: jobs that are silent, the end of an interval */
     uv_signal_t signals[2];
     struct bus *bus;
     enum bus_state state;
@@ -34,8 +34,8 @@ struct monitor {
     msec wall;                          /* of the last event */
     const char *record_path, *replay_path;
     FILE *record;
-    uint64_t shown, told_drops;
-    msec tell_drops_at;
+    uint64_t shown, told_drops, told_malformed;
+    msec tell_drops_at, tell_malformed_at, flushed_at;
     enum monitor_end end;
     int error;
 };

@@ -12,7 +12,8 @@
 
 #define QUEUE_LIMIT (16 * 1024 * 1024)
 #define NOTICES_LIMIT (64 * 1024)
-#define TELL_DROPS_EVERY 5000
+#define TELL_EVERY 5000
+#define FLUSH_EVERY 2
 #define VIEW_EVERY 200
 #define LAST_WORDS 500              /* for what is unwritten when a signal ends it */
 
@@ -61,7 +62,7 @@ static void tell_drops(struct monitor *monitor, bool last) {
     if (!last && now < monitor->tell_drops_at)
         return;
     monitor->told_drops = dropped;
-    monitor->tell_drops_at = now + TELL_DROPS_EVERY;
+    monitor->tell_drops_at = now + TELL_EVERY;
     monitor_notice(monitor, "%llu events dropped so far: the reader of standard output is slower than the bus",
            (unsigned long long)dropped);
 }
@@ -91,12 +92,41 @@ static void on_state(void *userdata, enum bus_state state, const char *detail) {
     monitor->was_connected = monitor->was_connected || state == BUS_CONNECTED;
 }
 
-/* All that one turn of the loop brought goes out at once. */
-static void on_turn(uv_check_t *check) {
-    struct monitor *monitor = check->data;
+static void tell_malformed(struct monitor *monitor) {
+    struct bus_stats stats;
+    uint64_t passed;
+
+    if (!monitor->bus)
+        return;
+    stats = bus_stats(monitor->bus);
+    passed = stats.malformed + stats.oversized;
+    if (passed == monitor->told_malformed || clock_now() < monitor->tell_malformed_at)
+        return;
+    monitor->told_malformed = passed;
+    monitor->tell_malformed_at = clock_now() + TELL_EVERY;
+    monitor_notice(monitor, "%llu frames so far were no events or above 16 MiB, and were passed over", (unsigned long long)passed);
+}
+
+static void on_flush(uv_timer_t *timer) {
+    struct monitor *monitor = timer->data;
 
     output_flush(monitor->out);
+}
+
+/* What the turns of the loop bring goes out at once, in a flood every other millisecond: a write for each event would
+ * be half of what an event costs. */
+static void on_turn(uv_check_t *check) {
+    struct monitor *monitor = check->data;
+    msec now = (msec)uv_now(&monitor->loop);
+
+    if (now - monitor->flushed_at >= FLUSH_EVERY) {
+        monitor->flushed_at = now;
+        output_flush(monitor->out);
+    } else if (!uv_is_active((uv_handle_t *)&monitor->flush)) {
+        uv_timer_start(&monitor->flush, on_flush, FLUSH_EVERY, 0);
+    }
     tell_drops(monitor, false);
+    tell_malformed(monitor);
     if (monitor->record && fflush(monitor->record) == EOF) {
         monitor->error = errno;
         monitor_finish(monitor, CANNOT_RECORD);
@@ -123,7 +153,8 @@ static int open_handles(struct monitor *monitor) {
     uv_check_init(&monitor->loop, &monitor->turn);
     uv_timer_init(&monitor->loop, &monitor->timeout);
     uv_timer_init(&monitor->loop, &monitor->view);
-    monitor->turn.data = monitor->timeout.data = monitor->view.data = monitor;
+    uv_timer_init(&monitor->loop, &monitor->flush);
+    monitor->turn.data = monitor->timeout.data = monitor->view.data = monitor->flush.data = monitor;
     uv_check_start(&monitor->turn, on_turn);
     if (monitor->jobs || monitor->rates)
         uv_timer_start(&monitor->view, on_view, VIEW_EVERY, VIEW_EVERY);
@@ -157,6 +188,7 @@ static void close_handles(struct monitor *monitor) {
     uv_close((uv_handle_t *)&monitor->turn, NULL);
     uv_close((uv_handle_t *)&monitor->timeout, NULL);
     uv_close((uv_handle_t *)&monitor->view, NULL);
+    uv_close((uv_handle_t *)&monitor->flush, NULL);
     uv_run(&monitor->loop, UV_RUN_DEFAULT);
 }
 

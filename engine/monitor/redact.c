@@ -16,24 +16,28 @@
 
 static const uint8_t mark[] = "\xaa(redacted)";
 
-static bool ends_with(const char *name, size_t size, const char *end) {
-    size_t n = strlen(end);
-
-    return size >= n && !strncasecmp(name + size - n, end, n);
-}
+#define NAME(text, whole) {text, sizeof(text) - 1, whole}
+static const struct {
+    const char *text;
+    size_t size;
+    bool whole;         /* else: a name that ends so, too */
+} names[] = {
+    NAME("pub", true), NAME("priv", true), NAME("tok", true), NAME("aes", true), NAME("session", true),
+    NAME("pillar_override", true), NAME("credentials", true), NAME("pillar", false), NAME("token", false),
+    NAME("secret", false), NAME("password", false), NAME("passwd", false), NAME("passphrase", false),
+    NAME("private_key", false), NAME("priv_key", false), NAME("api_key", false), NAME("apikey", false),
+    NAME("access_key", false), NAME("secret_key", false),
+};
 
 static bool is_secret(const char *name, size_t size) {
-    static const char *const whole[] = {"pub", "priv", "tok", "aes", "session", "pillar_override", "credentials"};
-    static const char *const ends[] = {"pillar", "token", "secret", "password", "passwd", "passphrase", "private_key",
-                                       "priv_key", "api_key", "apikey", "access_key", "secret_key"};
+    char last;
 
     if (size < 3 || size > NAME_MAX_)
         return false;
-    for (size_t i = 0; i < ARRAY_LENGTH(whole); i++)
-        if (size == strlen(whole[i]) && !strncasecmp(name, whole[i], size))
-            return true;
-    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
-        if (ends_with(name, size, ends[i]))
+    last = (char)(name[size - 1] | 0x20);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (last == names[i].text[names[i].size - 1] && (names[i].whole ? size == names[i].size : size >= names[i].size) &&
+            !strncasecmp(name + size - names[i].size, names[i].text, names[i].size))
             return true;
     return false;
 }
@@ -43,7 +47,7 @@ static bool returns_pillar(const uint8_t *data, size_t size) {
     const char *fun;
     size_t n;
 
-    if (!field_text("fun", &fun, &n, data, size))
+    if (!memmem(data, size, "pillar.", 7) || !field_text("fun", &fun, &n, data, size))
         return false;
     return (n >= 7 && !memcmp(fun, "pillar.", 7)) || memmem(fun, n, ".pillar.", 8);
 }

@@ -2,7 +2,7 @@
 """One wire with two machines for the whole run; a Salt loader per release, started when it is first needed."""
 import pytest
 from box import NEWEST, Box, Worker
-from harness import netns
+from harness import netns, saltbed
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +42,11 @@ def workers(machine, tmp_path_factory):
 def box(workers, tmp_path):
     """A minion with the newest Salt, nothing applied."""
     return Box(workers(NEWEST), tmp_path / "box")
+
+
+@pytest.fixture(params=["3006.30", "3008.5"], scope="session")
+def bus_master(request, salt_at):
+    """A master without minions, of one release for each framing of what subscribers get: with the length in front, and bare."""
+    salt_at(request.param)
+    with saltbed.Master(request.param) as one:
+        yield one

@@ -1,33 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`nodewall monitor` on the buses of real masters: what it shows beside what Salt's own tool shows, and what it does when things go wrong."""
+"""`nodewall monitor` on the buses of real masters: what it shows beside what Salt's own tool shows, and when it ends."""
 import base64
 import contextlib
-import fcntl
 import json
 import os
-import pathlib
 import random
 import re
-import select
-import struct
 import subprocess
-import termios
-import threading
 import time
 
 import msgpack
 import pytest
-from harness import nodewall, process, saltbed
-
-# One release for each of the two framings of what subscribers get: with the length in front, and bare.
-VERSIONS = ["3006.30", "3008.5"]
+from harness import nodewall, process
+from monitor import Monitor, body, pack
 
 
-@pytest.fixture(params=VERSIONS, name="master", scope="module")
-def _master(request, salt_at):
-    salt_at(request.param)
-    with saltbed.Master(request.param) as master:
-        yield master
+@pytest.fixture(name="master")
+def _master(bus_master):
+    return bus_master
 
 
 @pytest.fixture(name="fire")
@@ -37,79 +27,10 @@ def _fire(master):
     publisher.close()
 
 
-class Monitor:
-    """A running one; its lines as they come. Ends it at the end."""
-
-    def __init__(self, master, *words, stdout=subprocess.PIPE, prefix=(), env=None):
-        where = master.sock_dir if master.ipc_mode == "ipc" else master.pub_address[1]
-        self.lines, self.said = [], []
-        self.child = subprocess.Popen([*prefix, nodewall.binary(), "monitor", "-s", str(where), *map(str, words)], stdin=subprocess.DEVNULL, stdout=stdout,
-                                      stderr=subprocess.PIPE, env=env)
-        self._threads = [self._reader(self.child.stderr, self.said)]
-
-    def _reader(self, pipe, to):
-        def read():
-            for line in pipe:
-                to.append(line.decode("utf-8"))
-        thread = threading.Thread(target=read, daemon=True)
-        thread.start()
-        return thread
-
-    def read(self):
-        """Begins to read what it prints."""
-        self._threads.append(self._reader(self.child.stdout, self.lines))
-        return self
-
-    def listens(self):
-        """Returns when it says that it listens (with -v)."""
-        process.wait_until(lambda: any("listening" in line for line in self.said), 10, "the monitor to listen")
-        return self
-
-    def hears(self, fire):
-        """Returns when it shows what is fired."""
-        def heard():
-            fire.fire("t/ready", {})
-            return self.lines
-        process.wait_until(heard, 10, "the monitor to hear the bus", every=0.1)
-        return self
-
-    def wait(self, text, count=1):
-        process.wait_until(lambda: sum(text in line for line in list(self.lines)) >= count, 15, f"{count} lines with {text}")
-        return [line for line in self.lines if text in line]
-
-    def events(self, text):
-        return [json.loads(line) for line in self.lines if text in line]
-
-    def end(self, timeout=10):
-        """Its exit code, when it ends by itself."""
-        code = self.child.wait(timeout)
-        for thread in self._threads:
-            thread.join(5)
-        return code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.child.kill()
-        self.child.wait()
-        for pipe in (self.child.stdout, self.child.stderr):
-            if pipe is not None:
-                pipe.close()
-
-
 @pytest.fixture(name="json_monitor")
 def _json_monitor(master, fire):
     with Monitor(master, "-o", "json", "t/*") as monitor:
         yield monitor.read().hears(fire)
-
-
-def body(tag, packed):
-    return tag + b"\n\n" + packed
-
-
-def pack(data):
-    return msgpack.packb(data, use_bin_type=True)
 
 
 # --- what it shows ---
@@ -368,132 +289,3 @@ def test_what_was_recorded_is_shown_again(master, fire, tmp_path):
     for words in (["-w", path], ["-r", "/etc/passwd"], ["-r", tmp_path / "none"], ["-w", tmp_path / "x", "-j"]):
         done = nodewall.run("monitor", "-s", master.sock_dir, *words, check=False)
         assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, words
-
-
-# --- when things go wrong ---
-
-def test_a_restart_is_survived_and_said(master, fire, json_monitor):
-    fire.fire("t/before", {})
-    json_monitor.wait("t/before")
-    fire.close()
-    master.restart(kill=True)
-    again = master.publisher()
-    try:
-        process.wait_until(lambda: (again.fire("t/again", {}), json_monitor.events("t/again"))[1], 20, "the monitor to be back", every=0.2)
-    finally:
-        again.close()
-    said = "".join(json_monitor.said)
-    assert "the bus is away" in said and "the bus is back" in said
-    gap, = json_monitor.events('"gap"')
-    assert gap["gap"] == {"events": None, "why": "the bus was away"} and set(gap) == {"time", "gap"}
-
-
-def test_a_reader_that_goes_away_is_the_end(master, fire):
-    with Monitor(master, "t/*") as monitor:
-        process.wait_until(lambda: (fire.fire("t/ready", {}), select.select([monitor.child.stdout], [], [], 0)[0])[1], 10, "something to be printed", every=0.1)
-        monitor.child.stdout.close()
-        assert monitor.child.wait(5) == 0, "at once, without another event"
-        assert monitor.child.stderr.read() == b""
-        monitor.child.stdout = None
-
-
-def test_a_full_disk_is_a_failure(master, fire):
-    with open("/dev/full", "wb") as full, Monitor(master, "t/*", stdout=full) as monitor:
-        process.wait_until(lambda: (fire.fire("t/ready", {}), monitor.child.poll())[1] is not None, 10, "the monitor to end", every=0.1)
-        assert monitor.end() == 1 and "cannot write" in monitor.said[0] and len(monitor.said) == 1
-
-
-def test_a_slow_reader_slows_nobody_and_loses_what_it_is_told(master, fire):
-    """More than the queue holds, while nobody reads: the bus goes on, the oldest go, and each place where some are missing says how many."""
-    with Monitor(master, "-v", "-o", "json", "t/flood", "t/ready") as monitor:
-        monitor.listens()
-        with Monitor(master, "t/*") as other:
-            other.read().hears(fire)
-            ready = len(other.lines)
-            mark = master.bus.mark()
-            for number in range(600):
-                fire.fire("t/flood", {"n": number, "fill": "x" * 65536})
-            master.bus.wait("t/flood", 30, mark, lambda event: event.data["n"] == 599)
-            process.wait_until(lambda: any("dropped" in line for line in monitor.said), 10, "it to say so")
-            monitor.read()
-            monitor.wait('"n":599')
-            assert ready
-        events = [json.loads(line) for line in monitor.lines]
-        shown = [event["data"]["n"] for event in events if event.get("tag") == "t/flood"]
-        lost = sum(event["gap"]["events"] for event in events if "gap" in event)
-        others = sum(event.get("tag") == "t/ready" for event in events)
-        assert shown == sorted(shown) and lost >= 100
-        assert len(shown) + lost <= 600 + 100 and len(shown) + lost + others >= 600
-        place = next(index for index, event in enumerate(events) if "gap" in event)
-        after = next(event["data"]["n"] for event in events[place + 1:] if "tag" in event)
-        before = [event["data"]["n"] for event in events[:place] if event.get("tag") == "t/flood"]
-        assert after > (before[-1] + 1 if before else 0), "the gap stands where it is"
-
-
-def read_terminal(master_fd, until, timeout=10):
-    """What a terminal gets until these bytes."""
-    got, end = b"", time.monotonic() + timeout
-    while until not in got and time.monotonic() < end:
-        if select.select([master_fd], [], [], 0.1)[0]:
-            got += os.read(master_fd, 65536)
-    assert until in got, got[-500:]
-    return got
-
-
-def test_a_terminal_gets_colours_and_nothing_else_to_act_on(master, fire):
-    ours, theirs = os.openpty()
-    try:
-        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        flags = fcntl.fcntl(theirs, fcntl.F_GETFL)
-        with Monitor(master, "-x", "tag=t/ready", stdout=theirs, env={**os.environ, "TERM": "xterm"}) as monitor, Monitor(master, "t/*") as last:
-            last.read().hears(fire)
-            evil = "\x1b[31mred\x07\x9b2J\u202e\r\n\x7f"
-            for tag in (b"t/\x1b]0;owned\x07/\xc2\x9b", b"t/\xff\x9b\x1b[2J"):         # not every release lets the second onto the bus
-                fire.send(body(tag, pack({evil: evil, "list": [evil], "bytes": b"\x1b[2J\xff"})))
-            fire.fire("t/last", {"number": 1})
-            got = read_terminal(ours, b'"number"')
-            assert fcntl.fcntl(theirs, fcntl.F_GETFL) == flags, "the terminal is everybody's: O_NONBLOCK would be, too"
-            monitor.child.terminate()
-            assert monitor.child.wait(5) == 0
-        rest = re.sub(rb"\x1b\[[0-9]{1,2}m", b"", got).replace(b"\r\n", b"\n").decode("utf-8")
-        assert len(rest) < len(got), "there are colours"
-        assert all(character == "\n" or 32 <= ord(character) < 127 for character in rest), rest
-        assert "\\u001b]0;owned\\u0007" in rest
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
-def test_no_colour_where_nobody_sees_it(master, fire):
-    with Monitor(master, "-o", "pretty", "t/*", env={**os.environ, "TERM": "xterm"}) as monitor:
-        monitor.read().hears(fire)
-        assert not any("\x1b" in line for line in monitor.lines)
-
-
-def test_as_whom_it_may_be_run(master):
-    """Root or the master's user; from 3007 on the socket's group as well. Another user is told so, at once."""
-    for directory in (master.base, master.directory, master.sock_dir):
-        os.chmod(directory, 0o755)
-    command = pathlib.Path(master.base) / "nodewall"
-    command.write_bytes(pathlib.Path(nodewall.binary()).read_bytes())
-    command.chmod(0o755)
-    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    done = subprocess.run([*prefix, command, "monitor", "-s", master.sock_dir, "-t", "1"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "group" in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
-    socket = pathlib.Path(master.pub_address)
-    group = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--groups", str(socket.stat().st_gid), command, "monitor", "-s",
-                            master.sock_dir, "-t", "1"], capture_output=True, text=True, check=False)
-    assert group.returncode == (0 if socket.stat().st_mode & 0o060 == 0o060 else 1), group.stderr
-    assert (socket.stat().st_mode & 0o060 == 0o060) == (not master.version.startswith("3006"))
-
-
-def test_no_master_is_waited_for(tmp_path):
-    done = nodewall.run("monitor", "-s", tmp_path, "-t", "1", check=False)
-    assert done.returncode == 1 and "no such file" in done.stderr and "is salt-master running" in done.stderr
-
-
-def test_over_tcp(salt_at):
-    salt_at(VERSIONS[-1])
-    with saltbed.Master(VERSIONS[-1], ipc_mode="tcp") as master, contextlib.closing(master.publisher()) as fire, Monitor(master, "-o", "json") as monitor:
-        monitor.read().hears(fire)
-        assert json.loads(monitor.lines[0])["tag"]
