@@ -6,50 +6,29 @@
  *                        ▲ confirmed, failed  │  ▲                                       │
  *                        ╰────────────────────╯  ╰──────────────── repair ───────────────╯
  *
- * Keeps: step() is the only place that begins anything, and every callback ends in it.
+ * Keeps: cluster_step() is the only place that begins anything, and every callback ends in it.
  * Does not: judge a change (policy), order versions (store), or know the bus's ways (bus).
  */
-#include "cluster.h"
+#include "cluster_parts.h"
 
-#include "minions.h"
 #include "nodewall/log.h"
-#include "nodewall/policy.h"
-#include "publication.h"
-#include "source.h"
 
 #include <string.h>
 
 enum {
-    RETRY_CONFIG = 30000,           /* ms; a kubeconfig that was no good is read again */
+    RETRY_CONFIG = 30000,           /* ms; a source that ended is begun again */
+    ASK_AGAIN = 10000,              /* ms; for a list that policy wants and that did not come */
+    RETRY_EMPTY = 1000,
 };
-
-struct cluster {
-    struct cluster_shared *shared;
-    const struct cluster_config *config;
-    char *name;                     /* outlives a config that was taken away */
-    uv_timer_t timer;
-    bool closing, inside;
-
-    struct source *source;          /* NULL while misconfigured */
-    struct policy *policy;
-    struct publication publication;
-    struct minions minions;
-    struct health health;
-    bool listed;                    /* a list was complete, once */
-    char refresh[RV_MAX + 1];       /* publish again once the cluster is past this rv; "": no need */
-    msec retry_config;              /* MSEC_NEVER: nothing to retry */
-};
-
-static void step(struct cluster *cluster);
 
 static void look_at_health(struct cluster *cluster, msec now) {
     struct health_turn turns[HEALTH_TURNS];
     struct policy_hold hold;
     size_t n;
 
-    policy_hold(cluster->policy, &hold);
+    cluster_hold(cluster, now, &hold);
     n = health_look(&cluster->health, &hold, cluster->source ? source_stats(cluster->source).last_byte : -1,
-                    cluster->config->stale_after, now, turns);
+                    cluster->config ? cluster->config->stale_after : MSEC_NEVER, now, turns);
     for (size_t i = 0; i < n; i++)
         voice_health(&cluster->publication.voice, &turns[i], now);
 }
@@ -75,9 +54,11 @@ static void on_picture(void *userdata, bool complete_list) {
     if (r < 0)
         log_error("%s: %s", cluster->name, strerror(-r));
     cluster->listed = true;
-    if (complete_list) /* RESUMED comes only after TROUBLE */
-        health_link(&cluster->health, HEALTH_SYNCED, "", now);
-    step(cluster);
+    if (complete_list) {
+        cluster->asked_list = MSEC_NEVER;
+        health_link(&cluster->health, HEALTH_SYNCED, "", now); /* RESUMED comes only after TROUBLE */
+    }
+    cluster_step(cluster);
 }
 
 static void on_trouble(void *userdata, const struct watch_event *event) {
@@ -90,7 +71,7 @@ static void on_trouble(void *userdata, const struct watch_event *event) {
         log_info("%s: the API server answers again", cluster->name);
     if (event->kind == WATCH_EVENT_TROUBLE || cluster->listed)
         health_trouble(&cluster->health, event, now);
-    step(cluster);
+    cluster_step(cluster);
 }
 
 static void on_failure(void *userdata, int error) {
@@ -99,7 +80,7 @@ static void on_failure(void *userdata, int error) {
     log_error("%s: watching ended: %s", cluster->name, strerror(-error));
     cluster->retry_config = clock_now() + RETRY_CONFIG;
     health_link(&cluster->health, HEALTH_UNREACHABLE, strerror(-error), clock_now());
-    step(cluster);
+    cluster_step(cluster);
 }
 
 static void on_credentials(void *userdata, const char *text) {
@@ -111,53 +92,27 @@ static void on_credentials(void *userdata, const char *text) {
         log_info("%s: the credentials are renewed again", cluster->name);
 }
 
-/* What a person chose, and should be reminded of. */
-static void warn_of_endpoint(const struct cluster *cluster) {
-    const struct endpoint *endpoint = kube_client_endpoint(source_client(cluster->source));
-
-    if (endpoint->insecure)
-        log_warning("%s: the API server's certificate is not checked: whoever is on the way decides which addresses are let in "
-                    "(insecure-skip-tls-verify, %s)", cluster->name, endpoint->origin);
-    if (endpoint->plain)
-        log_warning("%s: the API server is asked without TLS (%s)", cluster->name, endpoint->origin);
-}
-
-/* (Re)places the source. A configuration that is no good leaves none, and is read again later. */
-static void open_source(struct cluster *cluster, msec now) {
-    static const struct source_handler handler = {on_change, on_picture, on_trouble, on_failure, on_credentials};
-    struct problem problem = {0};
-    char line[1400];
-    int r;
-
-    cluster->source = source_free(cluster->source);
-    cluster->retry_config = MSEC_NEVER;
-    r = source_new(&cluster->source, cluster->shared->loop, cluster->shared->http, cluster->config, &handler, cluster,
-                   &problem);
-    if (r == 0) {
-        warn_of_endpoint(cluster);
-        if (cluster->health.link == HEALTH_MISCONFIGURED)
-            health_link(&cluster->health, HEALTH_STARTING, "", now);
-        return;
-    }
-    if (r != -EINVAL)
-        problem_set(&problem, cluster->config->where, NULL, "%s", strerror(-r));
-    problem_format(&problem, line, sizeof(line));
-    if (cluster->health.link != HEALTH_MISCONFIGURED || strncmp(cluster->health.detail, line, sizeof(cluster->health.detail) - 1))
-        log_error("%s: %s; its addresses stay as they are", cluster->name, line);
-    health_link(&cluster->health, HEALTH_MISCONFIGURED, line, now);
-    cluster->retry_config = now + RETRY_CONFIG;
-}
+const struct source_handler cluster_source_handler = {on_change, on_picture, on_trouble, on_failure, on_credentials};
 
 /* ---- decisions ---- */
 
-static void finish(struct cluster *cluster);
+/* Of a dropped cluster: no plan of policy's was under way. */
+static void emptied(struct cluster *cluster, const struct set *set, int error, msec now) {
+    cluster->empty_due = error < 0 ? now + RETRY_EMPTY : MSEC_NEVER;
+    if (!set)
+        return;
+    followup_published(cluster->minions.followup, &set->version);
+    cluster->renew_policy = true;
+}
 
-static void on_written(void *userdata, const struct set *set, int error) {
+void cluster_on_written(void *userdata, const struct set *set, int error) {
     struct cluster *cluster = userdata;
     msec now = clock_now();
     int r = 0;
 
-    if (error < 0) {
+    if (cluster->empty_due != MSEC_NEVER) {
+        emptied(cluster, set, error, now);
+    } else if (error < 0) {
         policy_failed(cluster->policy, now);
     } else {
         if (set)
@@ -167,9 +122,9 @@ static void on_written(void *userdata, const struct set *set, int error) {
     if (r < 0)
         log_error("%s: %s", cluster->name, strerror(-r));
     if (cluster->closing)
-        finish(cluster);
+        cluster_finish(cluster);
     else
-        step(cluster);
+        cluster_step(cluster);
 }
 
 static const char *current_rv(const struct cluster *cluster, struct watch_stats *stats) {
@@ -217,11 +172,32 @@ static void decide(struct cluster *cluster, msec now) {
         r = publish(cluster, &decision, now);
         if (r < 0)
             policy_failed(cluster->policy, now);
-    } else if (r == 0 && policy_wants_list(cluster->policy, now) && cluster->source) {
+    } else if (r == 0 && policy_wants_list(cluster->policy, now) && cluster->source &&
+               (cluster->asked_list == MSEC_NEVER || now - cluster->asked_list >= ASK_AGAIN)) {
+        cluster->asked_list = now;
         source_relist(cluster->source);
     }
     if (r < 0)
         log_error("%s: %s", cluster->name, strerror(-r));
+}
+
+/* An operator released a dropped cluster: the empty set, past policy, which has no say in it. */
+static void empty(struct cluster *cluster, msec now) {
+    CLEANUP(set_freep) struct set *set = NULL;
+    struct watch_stats stats;
+    int r = set_new(&set);
+
+    if (r == 0)
+        r = set_seal(set);
+    if (r == 0) {
+        snprintf(set->version.rv, sizeof(set->version.rv), "%s", current_rv(cluster, &stats));
+        set->version.as_of = clock_wall();
+        r = publication_begin(&cluster->publication, set, NULL, EVENT_OPERATOR);
+    }
+    if (r < 0) {
+        log_error("%s: %s", cluster->name, strerror(-r));
+        cluster->empty_due = now + RETRY_EMPTY;
+    }
 }
 
 /* ---- minions ---- */
@@ -263,15 +239,24 @@ static void disorder(struct cluster *cluster, int outcome, msec now) {
 /* ---- the one place where things begin ---- */
 
 static void on_timer(uv_timer_t *timer) {
-    step(timer->data);
+    cluster_step(timer->data);
 }
 
-static void arm(struct cluster *cluster, msec now) {
-    msec due = MIN(cluster->retry_config, followup_due(cluster->minions.followup));
+static msec due_of(const struct cluster *cluster, msec now) {
+    msec due = MIN(cluster->retry_config, cluster->retry_store);
 
+    if (!cluster->open)
+        return due;
+    due = MIN(due, followup_due(cluster->minions.followup));
     due = MIN(due, cluster->publication.retry);
-    if (publication_is_free(&cluster->publication))
-        due = MIN(due, policy_due(cluster->policy, now));
+    if (!publication_is_free(&cluster->publication))
+        return due;
+    return MIN(due, cluster_is_dropped(cluster) ? cluster->empty_due : policy_due(cluster->policy, now));
+}
+
+void cluster_arm(struct cluster *cluster, msec now) {
+    msec due = due_of(cluster, now);
+
     /* What is due but has to wait for the bus or a write comes back by their callbacks; looking each 250 ms costs little. */
     if (due != MSEC_NEVER)
         uv_timer_start(&cluster->timer, on_timer, (uint64_t)(due > now ? due - now : 250), 0);
@@ -279,190 +264,64 @@ static void arm(struct cluster *cluster, msec now) {
         uv_timer_stop(&cluster->timer);
 }
 
-static void step(struct cluster *cluster) {
+/* What needs the store. */
+static void work(struct cluster *cluster, msec now) {
+    struct publication *publication = &cluster->publication;
+
+    if (!publication->writing && now >= publication->retry)
+        publication_retry(publication, now);
+    if (cluster->renew_policy && !cluster_is_dropped(cluster) && publication_is_free(publication))
+        cluster_renew_policy(cluster, now);
+    if (publication_is_free(publication) && !cluster_is_dropped(cluster) && !cluster->renew_policy)
+        decide(cluster, now);
+    else if (publication_is_free(publication) && now >= cluster->empty_due)
+        empty(cluster, now);
+    minions_drop(&cluster->minions, now);
+    if (publication_is_free(publication) && store_set(publication->store) &&
+        bus_stats(cluster->shared->bus).state == BUS_CONNECTED)
+        repair(cluster, now);
+}
+
+void cluster_step(struct cluster *cluster) {
     msec now = clock_now();
 
     if (cluster->closing || cluster->inside)
         return;
     cluster->inside = true;
-    if (now >= cluster->retry_config)
-        open_source(cluster, now);
-    if (!cluster->publication.writing && now >= cluster->publication.retry)
-        publication_retry(&cluster->publication, now);
-    if (publication_is_free(&cluster->publication))
-        decide(cluster, now);
-    minions_drop(&cluster->minions, now);
-    if (publication_is_free(&cluster->publication) && store_set(cluster->publication.store) &&
-        bus_stats(cluster->shared->bus).state == BUS_CONNECTED)
-        repair(cluster, now);
+    if (!cluster->open && now >= cluster->retry_store)
+        cluster_open_store(cluster, now);
+    if (cluster->open && now >= cluster->retry_config)
+        cluster_open_source(cluster, now);
+    if (cluster->open)
+        work(cluster, now);
     look_at_health(cluster, now);
-    arm(cluster, now);
+    cluster_arm(cluster, now);
     cluster->inside = false;
 }
 
 void cluster_tick(struct cluster *cluster) {
-    minions_look(&cluster->minions, clock_now());
-    step(cluster);
+    if (cluster->open)
+        minions_look(&cluster->minions, clock_now());
+    cluster_step(cluster);
 }
 
 void cluster_observe(struct cluster *cluster, const char *tag, size_t tag_size, json_object *data) {
     msec now = clock_now();
     int r;
 
+    if (!cluster->open)
+        return;
     minions_look(&cluster->minions, now);
     r = followup_observe(cluster->minions.followup, tag, tag_size, data, now);
     if (r == FOLLOWUP_AHEAD || r == FOLLOWUP_CONFLICT)
         disorder(cluster, r, now);
     if (r)
-        step(cluster);
+        cluster_step(cluster);
 }
 
 void cluster_delivered(struct cluster *cluster, const char *id) {
-    if (strcmp(id, cluster->publication.voice.announced_id))
+    if (!cluster->open || strcmp(id, cluster->publication.voice.announced_id))
         return;
     followup_announced(cluster->minions.followup, &cluster->publication.voice.announced, clock_now());
-    step(cluster);
-}
-
-/* ---- life ---- */
-
-static void policy_options_of(struct policy_options *ret, const struct cluster_config *config) {
-    *ret = (struct policy_options){
-        .grace = config->removal_grace,
-        .max_removal = config->max_removal,
-        .within = config->within.items,
-        .n_within = config->within.n,
-        .extra = config->extra.items,
-        .n_extra = config->extra.n,
-        .except = config->except.items,
-        .n_except = config->except.n,
-        .max_per_node = config->max_addresses_per_node,
-        .max_total = config->max_addresses,
-    };
-}
-
-static int open_store(struct cluster *cluster, msec now) {
-    struct policy_options options;
-    int r;
-
-    cluster->publication = (struct publication){
-        .loop = cluster->shared->loop,
-        .voice = {.cluster = cluster->name, .bus = cluster->shared->bus},
-        .on_written = on_written,
-        .userdata = cluster,
-    };
-    r = publication_open(&cluster->publication, cluster->shared->state_dir, cluster->name, now);
-    if (r < 0)
-        return r;
-    policy_options_of(&options, cluster->config);
-    return policy_new(&cluster->policy, &options, store_set(cluster->publication.store), store_policy(cluster->publication.store), now,
-                      clock_wall());
-}
-
-int cluster_new(struct cluster **ret, struct cluster_shared *shared, const struct cluster_config *config) {
-    CLEANUP(cluster_freep) struct cluster *cluster = calloc(1, sizeof(*cluster));
-    msec now = clock_now();
-    int r;
-
-    if (!cluster)
-        return -ENOMEM;
-    shared->n_alive++;
-    uv_timer_init(shared->loop, &cluster->timer);
-    cluster->timer.data = cluster;
-    cluster->shared = shared;
-    cluster->config = config;
-    cluster->retry_config = MSEC_NEVER;
-    health_link(&cluster->health, HEALTH_STARTING, "", now);
-    cluster->health.link_since = now;
-    cluster->name = strdup(config->name);
-    if (!cluster->name)
-        return -ENOMEM;
-    r = open_store(cluster, now);
-    if (r < 0)
-        return r;
-    r = minions_init(&cluster->minions, state_dir_path(shared->state_dir), cluster->name, now);
-    if (r < 0)
-        return r;
-    /* Whoever missed something while no engine ran is told now; the others say `have`. */
-    if (store_set(cluster->publication.store) && cluster->publication.retry == MSEC_NEVER)
-        publication_repeat(&cluster->publication, EVENT_START);
-    open_source(cluster, now);
-    arm(cluster, now);
-    *ret = TAKE_PTR(cluster);
-    return 0;
-}
-
-void cluster_reload(struct cluster *cluster, const struct cluster_config *config) {
-    struct policy_options options;
-    msec now = clock_now();
-    int r;
-
-    cluster->config = config;
-    policy_options_of(&options, config);
-    r = policy_reload(cluster->policy, &options, now);
-    if (r < 0)
-        log_error("%s: %s", cluster->name, strerror(-r));
-    open_source(cluster, now);
-    step(cluster);
-}
-
-static void on_closed(uv_handle_t *handle) {
-    struct cluster *cluster = handle->data;
-
-    publication_done(&cluster->publication);
-    policy_free(cluster->policy);
-    minions_done(&cluster->minions);
-    cluster->shared->n_alive--;
-    free(cluster->name);
-    free(cluster);
-}
-
-static void finish(struct cluster *cluster) {
-    uv_close((uv_handle_t *)&cluster->timer, on_closed);
-}
-
-struct cluster *cluster_free(struct cluster *cluster) {
-    if (cluster && !cluster->closing) {
-        cluster->closing = true;
-        cluster->source = source_free(cluster->source);
-        if (!cluster->publication.writing)
-            finish(cluster);
-    }
-    return NULL;
-}
-
-const char *cluster_name(const struct cluster *cluster) {
-    return cluster->name;
-}
-
-void cluster_report(struct cluster *cluster, struct cluster_report *ret) {
-    struct policy_stats policy = policy_stats(cluster->policy);
-
-    *ret = (struct cluster_report){
-        .state = health_state(&cluster->health),
-        .detail = health_detail(&cluster->health),
-        .server = "",
-        .set = store_set(cluster->publication.store),
-        .epoch = store_epoch(cluster->publication.store),
-        .watch = {.last_byte = -1, .last_list = -1, .last_event = -1},
-        .in_grace = policy.in_grace,
-        .over_limit = policy.over_limit,
-        .minions = followup_summary(cluster->minions.followup),
-        .publications = cluster->publication.n_published,
-        .write_failures = cluster->publication.n_failed,
-        .node_events_cut = cluster->publication.voice.node_events_cut,
-    };
-    policy_hold(cluster->policy, &ret->hold);
-    if (cluster->source) {
-        struct inventory *inventory = source_inventory(cluster->source);
-
-        ret->server = kube_client_endpoint(source_client(cluster->source))->server;
-        ret->inventory = inventory_stats(inventory);
-        ret->watch = source_stats(cluster->source);
-        inventory_refusals(inventory, ret->refusals, sizeof(ret->refusals));
-    }
-}
-
-int cluster_minions(struct cluster *cluster, json_object **ret) {
-    return followup_status(cluster->minions.followup, clock_now(), ret);
+    cluster_step(cluster);
 }

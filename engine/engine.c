@@ -4,22 +4,28 @@
  * manager asks of a daemon: signals, status, readiness.
  *
  * Keeps: one thread; nothing on the right blocks the left. A configuration is taken whole or not at all, and a bad new one
- * changes nothing but a line in the log and in /status.
+ * changes nothing but a line in the log and in /status; a file in clusters_dir is its own cluster's alone.
  * Owns: the loop and all that hangs on it. On the way out the clusters go first, so that no callback meets a bus that is gone;
  * a write under way is finished by the last turns of the loop.
  */
 #include "engine.h"
 
 #include "cluster.h"
+#include "folder.h"
 #include "nodewall/log.h"
 #include "nodewall/pack.h"
 #include "nodewall/status.h"
 #include "report.h"
+#include "requests.h"
+#include "roll.h"
 
 #include <signal.h>
 #include <string.h>
 
-enum { TICK = 5000 };       /* ms: staleness, the minions' index */
+enum {
+    TICK = 5000,        /* ms: staleness, the minions' index */
+    SETTLE = 300,       /* ms that a kubeconfig has to rest before it is read */
+};
 
 struct engine {
     uv_loop_t loop;
@@ -27,69 +33,41 @@ struct engine {
     uv_timer_t tick, watchdog;
     struct config *config;
     struct cluster_shared shared;       /* http, bus, state directory */
-    struct cluster **clusters;          /* by name */
-    size_t n_clusters;
+    struct roll roll;
+    struct folder *kubeconfigs;         /* clusters_dir */
+    struct requests *requests;
     struct status *status;
     msec started;
     char config_problem[1400];
+    char left_out[1400];                /* of clusters_dir, as last logged */
 };
 
-/* ---- clusters ---- */
+/* ---- configuration ---- */
 
-static int add_cluster(struct engine *engine, const struct cluster_config *config) {
-    struct cluster **clusters = reallocarray(engine->clusters, engine->n_clusters + 1, sizeof(*clusters));
-    int r;
+/* Once for each state of the directory. */
+static void tell_left_out(struct engine *engine) {
+    const struct config *config = engine->config;
+    char line[1400] = "", all[1400] = "";
 
-    if (!clusters)
-        return -ENOMEM;
-    engine->clusters = clusters;
-    r = cluster_new(&clusters[engine->n_clusters], &engine->shared, config);
-    if (r < 0) {
-        log_error("%s: its store cannot be opened: %s; the other clusters go on", config->name, strerror(-r));
-        return r;
+    for (size_t i = 0; i < MIN(config->n_left_out, (size_t)CONFIG_LEFT_OUT); i++) {
+        problem_format(&config->left_out[i], line, sizeof(line));
+        snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? "; " : "", line);
     }
-    engine->n_clusters++;
-    return 0;
+    if (config->n_left_out > CONFIG_LEFT_OUT)
+        snprintf(all + strlen(all), sizeof(all) - strlen(all), "; and %zu more", config->n_left_out - CONFIG_LEFT_OUT);
+    if (all[0] && strcmp(all, engine->left_out))
+        log_error("not every file in %s is a cluster: %s", config->clusters_dir, all);
+    memcpy(engine->left_out, all, sizeof(all));
 }
 
-static struct cluster *take_cluster(struct cluster **clusters, size_t n, const char *name) {
-    for (size_t i = 0; i < n; i++)
-        if (clusters[i] && !strcmp(cluster_name(clusters[i]), name))
-            return TAKE_PTR(clusters[i]);
-    return NULL;
-}
+static void take_config(struct engine *engine, struct config *config) {
+    int r = roll_follow(&engine->roll, &engine->shared, config);
 
-/* Clusters follow the configuration: those that stay keep their store, those that are gone leave theirs on disk. */
-static void follow_config(struct engine *engine, struct config *config) {
-    struct cluster **old = TAKE_PTR(engine->clusters);
-    size_t n_old = engine->n_clusters;
-
-    engine->n_clusters = 0;
-    for (size_t i = 0; i < config->n_clusters; i++) {
-        struct cluster *cluster = take_cluster(old, n_old, config->clusters[i]->name);
-        struct cluster **clusters;
-
-        if (!cluster) {
-            (void)add_cluster(engine, config->clusters[i]);
-            continue;
-        }
-        cluster_reload(cluster, config->clusters[i]);
-        clusters = reallocarray(engine->clusters, engine->n_clusters + 1, sizeof(*clusters));
-        if (!clusters) {
-            cluster_free(cluster);
-            continue;
-        }
-        engine->clusters = clusters;
-        clusters[engine->n_clusters++] = cluster;
-    }
-    for (size_t i = 0; i < n_old; i++)
-        if (old[i]) {
-            log_info("%s: no longer configured; its set stays as it is on the minions", cluster_name(old[i]));
-            cluster_free(old[i]);
-        }
-    free(old);
+    if (r < 0)
+        log_error("not all clusters could be begun: %s", strerror(-r));
     config_free(engine->config);
     engine->config = config;
+    tell_left_out(engine);
 }
 
 static bool differ(const char *a, const char *b) {
@@ -120,23 +98,64 @@ static bool needs_restart(const struct config *a, const struct config *b) {
            (a->metrics_host && strcmp(a->metrics_host, b->metrics_host));
 }
 
+static void refuse_config(struct engine *engine, int error, struct problem *problem) {
+    if (error != -EINVAL)
+        problem_set(problem, engine->config->path, NULL, "%s", strerror(-error));
+    problem_format(problem, engine->config_problem, sizeof(engine->config_problem));
+    log_error("the new configuration is refused, the old one goes on: %s", engine->config_problem);
+}
+
+static void follow_folder(struct engine *engine);
+
 static void reload(struct engine *engine) {
     struct config *config = NULL;
     struct problem problem = {0};
     int r = config_load(&config, engine->config->path, &problem);
+    bool moved;
 
     if (r < 0) {
-        if (r != -EINVAL)
-            problem_set(&problem, engine->config->path, NULL, "%s", strerror(-r));
-        problem_format(&problem, engine->config_problem, sizeof(engine->config_problem));
-        log_error("the new configuration is refused, the old one goes on: %s", engine->config_problem);
+        refuse_config(engine, r, &problem);
         return;
     }
     engine->config_problem[0] = '\0';
+    moved = strcmp(config->clusters_dir, engine->config->clusters_dir);
     if (needs_restart(engine->config, config))
         log_warning("state_dir, bus and metrics change only with a restart; the rest of %s is taken now", config->path);
-    follow_config(engine, config);
-    log_info("read %s again: %zu cluster%s", config->path, engine->n_clusters, engine->n_clusters == 1 ? "" : "s");
+    take_config(engine, config);
+    if (moved)
+        follow_folder(engine);
+    log_info("read %s again: %zu cluster%s", config->path, config->n_clusters, config->n_clusters == 1 ? "" : "s");
+}
+
+/* A kubeconfig came, went or is another one; nodewall.yaml stays as it was read. */
+static void on_folder(void *userdata) {
+    struct engine *engine = userdata;
+    struct config *config = NULL;
+    struct problem problem = {0};
+    int r = config_list_again(&config, engine->config, &problem);
+
+    if (r < 0) {
+        refuse_config(engine, r, &problem);
+        return;
+    }
+    take_config(engine, config);
+    log_info("looked into %s again: %zu cluster%s", config->clusters_dir, config->n_clusters,
+             config->n_clusters == 1 ? "" : "s");
+}
+
+static void follow_folder(struct engine *engine) {
+    int r;
+
+    engine->kubeconfigs = folder_free(engine->kubeconfigs);
+    r = folder_new(&engine->kubeconfigs, &engine->loop, engine->config->clusters_dir, ".kubeconfig", SETTLE, on_folder, engine);
+    if (r < 0)
+        log_error("%s is not watched: %s", engine->config->clusters_dir, strerror(-r));
+}
+
+static struct cluster *find_cluster(void *userdata, const char *name) {
+    struct engine *engine = userdata;
+
+    return roll_find(&engine->roll, name);
 }
 
 /* ---- bus ---- */
@@ -148,16 +167,16 @@ static void on_message(void *userdata, const struct bus_message *message) {
     if (!followup_wants(message->tag, message->tag_size) ||
         unpack_data(&data, message->data, message->data_size) < 0)
         return;
-    for (size_t i = 0; i < engine->n_clusters; i++)
-        cluster_observe(engine->clusters[i], message->tag, message->tag_size, data);
+    for (size_t i = 0; i < engine->roll.n; i++)
+        cluster_observe(engine->roll.clusters[i], message->tag, message->tag_size, data);
 }
 
 static void on_delivered(void *userdata, const char *tag, const char *id) {
     struct engine *engine = userdata;
 
     (void)tag;
-    for (size_t i = 0; i < engine->n_clusters; i++)
-        cluster_delivered(engine->clusters[i], id);
+    for (size_t i = 0; i < engine->roll.n; i++)
+        cluster_delivered(engine->roll.clusters[i], id);
 }
 
 static void on_bus_state(void *userdata, enum bus_state state, const char *detail) {
@@ -167,8 +186,8 @@ static void on_bus_state(void *userdata, enum bus_state state, const char *detai
         log_info("Salt's bus carries events");
     else if (state == BUS_WAITING)
         log_warning("Salt's bus is away: %s; what there is to say is said when it is back", detail);
-    for (size_t i = 0; state == BUS_CONNECTED && i < engine->n_clusters; i++)
-        cluster_tick(engine->clusters[i]);
+    for (size_t i = 0; state == BUS_CONNECTED && i < engine->roll.n; i++)
+        cluster_tick(engine->roll.clusters[i]);
 }
 
 /* ---- status ---- */
@@ -176,11 +195,11 @@ static void on_bus_state(void *userdata, enum bus_state state, const char *detai
 static struct report report_of(const struct engine *engine) {
     return (struct report){
         .bus = engine->shared.bus,
-        .clusters = engine->clusters,
-        .n_clusters = engine->n_clusters,
+        .clusters = engine->roll.clusters,
+        .n_clusters = engine->roll.n,
         .started = engine->started,
         .config = engine->config->path,
-        .config_problem = engine->config_problem,
+        .config_problem = engine->config_problem[0] ? engine->config_problem : engine->left_out,
     };
 }
 
@@ -194,6 +213,12 @@ static int on_metrics(void *userdata, char **ret, size_t *ret_size) {
     const struct report report = report_of(userdata);
 
     return report_metrics(&report, ret, ret_size);
+}
+
+static int on_page(void *userdata, const char *path, char **ret, size_t *ret_size) {
+    const struct report report = report_of(userdata);
+
+    return report_page(&report, path, ret, ret_size);
 }
 
 static void listen_metrics(struct engine *engine) {
@@ -212,7 +237,7 @@ static void listen_metrics(struct engine *engine) {
 }
 
 static int start_status(struct engine *engine, struct problem *problem) {
-    static const struct status_handler handler = {on_status, on_metrics};
+    static const struct status_handler handler = {on_status, on_metrics, on_page};
     CLEANUP(cleanup_free) char *path = NULL;
     int r = status_new(&engine->status, &engine->loop, &handler, engine);
 
@@ -243,8 +268,8 @@ static void on_hangup(uv_signal_t *handle, int number) {
 static void on_tick(uv_timer_t *timer) {
     struct engine *engine = timer->data;
 
-    for (size_t i = 0; i < engine->n_clusters; i++)
-        cluster_tick(engine->clusters[i]);
+    for (size_t i = 0; i < engine->roll.n; i++)
+        cluster_tick(engine->roll.clusters[i]);
 }
 
 static void on_watchdog(uv_timer_t *timer) {
@@ -284,9 +309,15 @@ static int start(struct engine *engine, const struct engine_setup *setup, struct
     r = start_status(engine, problem);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < engine->config->n_clusters; i++)
-        (void)add_cluster(engine, engine->config->clusters[i]);
-    return 0;
+    r = requests_new(&engine->requests, &engine->loop, engine->config->state_dir, find_cluster, engine);
+    if (r < 0)
+        return r;
+    follow_folder(engine);
+    r = roll_find_dropped(&engine->roll, &engine->shared, engine->config);
+    if (r == 0)
+        r = roll_follow(&engine->roll, &engine->shared, engine->config);
+    tell_left_out(engine);
+    return r;
 }
 
 static void stop(struct engine *engine) {
@@ -297,9 +328,9 @@ static void stop(struct engine *engine) {
     for (size_t i = 0; i < ARRAY_LENGTH(handles); i++)
         uv_close(handles[i], NULL);
     engine->status = status_free(engine->status);
-    for (size_t i = 0; i < engine->n_clusters; i++)
-        cluster_free(engine->clusters[i]);
-    engine->n_clusters = 0;
+    engine->requests = requests_free(engine->requests);
+    engine->kubeconfigs = folder_free(engine->kubeconfigs);
+    roll_done(&engine->roll);
 }
 
 /* The bus and the connections outlive the clusters, which a write under way keeps for a moment. */
@@ -312,7 +343,6 @@ static void close_all(struct engine *engine) {
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     uv_loop_close(&engine->loop);
     state_dir_free(engine->shared.state_dir);
-    free(engine->clusters);
     config_free(engine->config);
 }
 
@@ -328,8 +358,8 @@ int engine_run(const struct engine_setup *setup, struct problem *problem) {
     start_handles(&engine);
     r = start(&engine, setup, problem);
     if (r == 0) {
-        log_info("nodewall " NODEWALL_VERSION ": %zu cluster%s of %s; bus: %s", engine.n_clusters,
-                 engine.n_clusters == 1 ? "" : "s", engine.config->path, setup->bus_detail);
+        log_info("nodewall " NODEWALL_VERSION ": %zu cluster%s of %s; bus: %s", engine.config->n_clusters,
+                 engine.config->n_clusters == 1 ? "" : "s", engine.config->path, setup->bus_detail);
         (void)notify_send("READY=1");
         uv_run(&engine.loop, UV_RUN_DEFAULT);
     }

@@ -5,6 +5,7 @@
  *   STARTING ──list──▶ SYNCED ──trouble──▶ UNREACHABLE ──stale_after──▶ STALE
  *                        ▲ ╰──401, 403──▶ UNAUTHORIZED ◀──401, 403──────────╯
  *                        ╰────────────────── resumed ── from each of them
+ *   MISCONFIGURED: nothing could be tried. DROPPED: nothing is to be tried any more.
  *
  * Keeps: a state that was told is told again only after another one was.
  */
@@ -14,7 +15,7 @@
 
 const char *health_state_name(enum health_state state) {
     static const char *const names[] = {"starting", "synced",       "held",         "unreachable",
-                                        "stale",    "unauthorized", "misconfigured"};
+                                        "stale",    "unauthorized", "misconfigured", "dropped"};
 
     return names[state];
 }
@@ -65,7 +66,13 @@ static bool turn_hold(struct health *health, const struct policy_hold *hold, mse
     health->held_since = held ? hold->since : now;
     ret->what = held ? EVENT_HELD : EVENT_RELEASED;
     ret->since = health->held_since;
-    snprintf(ret->detail, sizeof(ret->detail), "%s", hold->text);
+    if (held)
+        snprintf(ret->detail, sizeof(ret->detail), "%s", hold->text);
+    else if (health->released)
+        snprintf(ret->detail, sizeof(ret->detail), "an operator let %zu addresses go", health->released);
+    else
+        snprintf(ret->detail, sizeof(ret->detail), "what was held lives again, or is no large loss any more");
+    health->released = 0;
     return true;
 }
 
@@ -87,10 +94,18 @@ size_t health_look(struct health *health, const struct policy_hold *hold, msec h
     return n;
 }
 
+void health_released(struct health *health, size_t n) {
+    health->released = n;
+}
+
+static bool tells_hold(const struct health *health) {
+    return health->held && (health->link == HEALTH_SYNCED || health->link == HEALTH_DROPPED);
+}
+
 enum health_state health_state(const struct health *health) {
     return health->link == HEALTH_SYNCED && health->held ? HEALTH_HELD : health->link;
 }
 
 const char *health_detail(const struct health *health) {
-    return health->link == HEALTH_SYNCED && health->held ? health->held_detail : health->detail;
+    return tells_hold(health) ? health->held_detail : health->detail;
 }

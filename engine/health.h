@@ -18,17 +18,19 @@ enum health_state {
     HEALTH_UNREACHABLE,     /* trouble, not long enough for stale */
     HEALTH_STALE,
     HEALTH_UNAUTHORIZED,
-    HEALTH_MISCONFIGURED,   /* the kubeconfig is no good: nothing was tried */
+    HEALTH_MISCONFIGURED,   /* the kubeconfig is no good, or the store: nothing was tried */
+    HEALTH_DROPPED,         /* not configured any more; what it has stays until it is released */
 };
 const char *health_state_name(enum health_state state);
 
 struct health {
-    enum health_state link;         /* STARTING, SYNCED, UNREACHABLE, STALE, UNAUTHORIZED, MISCONFIGURED */
+    enum health_state link;         /* STARTING, SYNCED, UNREACHABLE, STALE, UNAUTHORIZED, MISCONFIGURED, DROPPED */
     msec link_since;
     char detail[640];               /* of the link; "" when all is well */
     bool held;
     msec held_since;
     char held_detail[320];
+    size_t released;                /* addresses that an operator let go, not told yet */
     enum health_state told;         /* link as last told on the bus: STARTING (nothing), SYNCED, STALE, UNAUTHORIZED */
 };
 
@@ -46,5 +48,7 @@ void health_trouble(struct health *health, const struct watch_event *trouble, ms
 /* Looks at the clock and at the hold. `heard`: when the API last said anything (-1: never). */
 size_t health_look(struct health *health, const struct policy_hold *hold, msec heard, msec stale_after, msec now,
                    struct health_turn turns[HEALTH_TURNS]);
+/* An operator let so many addresses go: the next end of a hold is his. */
+void health_released(struct health *health, size_t n);
 enum health_state health_state(const struct health *health);
 const char *health_detail(const struct health *health);

@@ -134,14 +134,11 @@ static int engine_json(const struct report *report, json_object **ret) {
     return 0;
 }
 
-int report_status(const struct report *report, char **ret, size_t *ret_size) {
-    CLEANUP(json_putp) json_object *out = NULL;
+static int print(json_object *out, char **ret, size_t *ret_size) {
     const char *text;
     char *copy;
     size_t size;
 
-    if (engine_json(report, &out) < 0)
-        return -ENOMEM;
     text = json_object_to_json_string_length(out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
     copy = text ? strndup(text, size) : NULL;
     if (!copy)
@@ -149,6 +146,27 @@ int report_status(const struct report *report, char **ret, size_t *ret_size) {
     *ret = copy;
     *ret_size = size;
     return 0;
+}
+
+int report_status(const struct report *report, char **ret, size_t *ret_size) {
+    CLEANUP(json_putp) json_object *out = NULL;
+
+    return engine_json(report, &out) < 0 ? -ENOMEM : print(out, ret, ret_size);
+}
+
+int report_page(const struct report *report, const char *path, char **ret, size_t *ret_size) {
+    static const char held[] = "/held/";
+    CLEANUP(json_putp) json_object *out = NULL;
+
+    for (size_t i = 0; !strncmp(path, held, strlen(held)) && i < report->n_clusters; i++) {
+        int r;
+
+        if (strcmp(cluster_name(report->clusters[i]), path + strlen(held)))
+            continue;
+        r = cluster_held(report->clusters[i], &out);
+        return r < 0 ? r : print(out, ret, ret_size);
+    }
+    return -ENOENT;
 }
 
 /* ---- metrics ---- */

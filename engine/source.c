@@ -210,14 +210,18 @@ static void step(struct source *source) {
     source->stepping = false;
 }
 
-static int new_parts(struct source *source, struct http *http, const struct cluster_config *config,
-                     struct problem *problem) {
-    const struct inventory_options inventory_options = {
+static void inventory_options_of(struct inventory_options *ret, const struct cluster_config *config) {
+    *ret = (struct inventory_options){
         .types = (const char *const *)config->address_types,
         .within = config->within.items,
         .n_within = config->within.n,
         .max_per_node = config->max_addresses_per_node,
     };
+}
+
+static int new_parts(struct source *source, struct http *http, const struct cluster_config *config,
+                     struct problem *problem) {
+    struct inventory_options inventory_options;
     struct watch_options watch_options = {.selector = config->node_selector};
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
     int r;
@@ -233,6 +237,7 @@ static int new_parts(struct source *source, struct http *http, const struct clus
         return r;
     (void)TAKE_PTR(endpoint); /* the client's now */
     r = watch_new(&source->watch, &watch_options);
+    inventory_options_of(&inventory_options, config);
     return r < 0 ? r : inventory_new(&source->inventory, &inventory_options);
 }
 
@@ -276,6 +281,17 @@ void source_relist(struct source *source) {
     watch_relist(source->watch);
     if (!source->failed)
         uv_timer_start(&source->timer, on_timer, 0, 0);
+}
+
+int source_choose(struct source *source, const struct cluster_config *config) {
+    struct inventory_options options;
+    int r;
+
+    inventory_options_of(&options, config);
+    r = inventory_reload(source->inventory, &options);
+    if (r == 0)
+        source_relist(source);
+    return r;
 }
 
 struct inventory *source_inventory(struct source *source) {

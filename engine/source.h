@@ -26,13 +26,15 @@ struct source_handler {
 };
 
 struct source;
-/* `http` and `config` must outlive it. -EINVAL with *problem when the kubeconfig (or what stands for it) is no good. */
+/* `http` must outlive it; of `config` nothing is kept. -EINVAL with *problem when the kubeconfig (or what stands for it) is no good. */
 int source_new(struct source **ret, uv_loop_t *loop, struct http *http, const struct cluster_config *config,
                const struct source_handler *handler, void *userdata, struct problem *problem);
 /* Ends its request at once; memory goes when the loop has run the closing callback. Returns NULL. */
 struct source *source_free(struct source *source);
 DEFINE_CLEANUP(struct source, source_free)
 
+/* Other types, `within`, max_addresses_per_node: for what comes, and by one list for what is there. The watch goes on. -ENOMEM. */
+int source_choose(struct source *source, const struct cluster_config *config);
 void source_relist(struct source *source);
 struct inventory *source_inventory(struct source *source);
 struct kube_client *source_client(struct source *source);

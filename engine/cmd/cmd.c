@@ -28,6 +28,7 @@ static const struct {
     {{"rates", required_argument, NULL, 'R'}, "SECONDS", "how many events of which kind, each so many seconds"},
     {{"record", required_argument, NULL, 'w'}, "FILE", "keep the events in a new file, too"},
     {{"replay", required_argument, NULL, 'r'}, "FILE", "the events of such a file instead of the bus"},
+    {{"yes", no_argument, NULL, 'y'}, NULL, "consent, without being asked"},
     {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 
@@ -106,6 +107,9 @@ static int parse_one(struct options *options, const struct command *command, int
     case 'v':
         options->verbose = true;
         return 0;
+    case 'y':
+        options->yes = true;
+        return 0;
     case 'o':
         options->json = !strcmp(text, "json");
         options->format = text;
@@ -151,7 +155,7 @@ int command_main(const struct command *command, int argc, char **argv) {
             return usage("%s wants a value", argv[optind - 1]);
         if (letter == '?' || !takes(command, letter))
             return usage("it takes no option '%s'", argv[optind - 1]);
-        r = strchr("cvoSnt", letter) ? parse_one(&options, command, letter, optarg)
+        r = strchr("cvoSnty", letter) ? parse_one(&options, command, letter, optarg)
                                      : keep(&options, given, letter, optarg);
         if (r)
             return r;

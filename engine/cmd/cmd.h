@@ -29,6 +29,7 @@ struct options {
     msec timeout;           /* watch, fire: end after; MSEC_NEVER */
     const struct given *given;
     size_t n_given;
+    bool yes;               /* release: consent */
     char **arguments;       /* what is left, NULL-terminated */
     int n_arguments;
 };
@@ -44,7 +45,8 @@ struct command {
     int (*main)(const struct options *options);
 };
 
-extern const struct command command_run, command_nodes, command_watch, command_status, command_check, command_fire, command_monitor;
+extern const struct command command_run, command_nodes, command_watch, command_status, command_check, command_fire, command_monitor,
+    command_release;
 
 /* Parses, answers --help, checks the number of arguments, runs. Returns the exit code. */
 int command_main(const struct command *command, int argc, char **argv);

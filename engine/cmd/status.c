@@ -5,12 +5,9 @@
  * Asks the engine over its socket in the state directory. Exit code 1 also when something is wrong: a cluster that is
  * not synced, minions that are behind, a bus that is away. So a check in a monitoring system is this one call.
  */
+#include "cmd/ask.h"
 #include "cmd/cmd.h"
 #include "cmd/table.h"
-
-#include "nodewall/config.h"
-#include "nodewall/json.h"
-#include "nodewall/status.h"
 
 #include <string.h>
 
@@ -50,6 +47,13 @@ static void cluster_row(struct table *table, json_object *cluster) {
     table_cell(table, "%s", text(cluster, "detail"));
 }
 
+/* One that is not configured any more and was released is nobody's trouble. */
+static bool is_good(json_object *cluster) {
+    const char *state = text(cluster, "state");
+
+    return !strcmp(state, "synced") || (!strcmp(state, "dropped") && json_object_get_int64(json_get(cluster, "count")) == 0);
+}
+
 /* Whether all is as it should be. */
 static bool print_status(json_object *root) {
     static const char *const heading[] = {"CLUSTER",   "STATE",      "NODES",   "ADDRESSES", "GENERATION", "HEARD",
@@ -64,10 +68,12 @@ static bool print_status(json_object *root) {
         json_object *cluster = json_object_array_get_idx(clusters, i), *minions = json_get(cluster, "minions");
 
         cluster_row(&table, cluster);
-        good = good && !strcmp(text(cluster, "state"), "synced") &&
+        good = good && is_good(cluster) &&
                json_object_get_int64(json_get(minions, "current")) == json_object_get_int64(json_get(minions, "expected"));
     }
     table_print(&table, stdout);
+    if (text(root, "config_problem")[0])
+        printf("\nconfiguration: %s\n", text(root, "config_problem"));
     printf("\nbus: %s (%s), %lld events delivered; nodewall %s, pid %lld, since %s\n", text(bus, "state"),
            one_way ? text(bus, "master") : text(bus, "framing"), (long long)json_object_get_int64(json_get(bus, "echoed")), text(root, "version"),
            (long long)json_object_get_int64(json_get(root, "pid")), text(root, "started"));
@@ -90,28 +96,15 @@ static bool print_status(json_object *root) {
 }
 
 static int status_main(const struct options *options) {
-    CLEANUP(config_freep) struct config *config = NULL;
     CLEANUP(json_putp) json_object *root = NULL;
-    CLEANUP(cleanup_free) char *path = NULL, *answer = NULL;
-    struct problem problem;
-    size_t size;
-    int r = config_load(&config, options->config, &problem);
+    CLEANUP(cleanup_free) char *state_dir = NULL;
+    int r = ask_state_dir(&state_dir, options);
 
-    if (r < 0)
-        return r == -EINVAL ? fail(&problem) : fail_errno(r, "cannot load %s", options->config);
-    if (asprintf(&path, "%s/status.sock", config->state_dir) < 0)
-        return fail_errno(ENOMEM, "status");
-    r = status_get(&answer, &size, path, "/status", 5000);
-    if (r == -ENOENT || r == -ECONNREFUSED) {
-        problem_set(&problem, path, "is salt-master running with the nodewall engine? its log says more",
-                    "no engine is running");
-        return fail(&problem);
-    }
-    if (r < 0)
-        return fail_errno(r, "cannot ask the engine at %s", path);
-    root = json_tokener_parse(answer);
-    if (!json_object_is_type(root, json_type_object))
-        return fail_errno(EPROTO, "the engine at %s said something else than JSON", path);
+    if (r)
+        return r;
+    r = ask_engine(&root, state_dir, "/status", NULL);
+    if (r)
+        return r;
     if (options->json) {
         puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
         return 0;

@@ -24,6 +24,7 @@ struct config *config_free(struct config *config) {
         cluster_config_free(config->clusters[i]);
     free(config->clusters);
     free(config->path);
+    free(config->text);
     free(config->clusters_dir);
     free(config->state_dir);
     free(config->bus.sock_dir);
@@ -75,24 +76,38 @@ static int read_clusters(struct config *config, const struct field *clusters, st
     return 0;
 }
 
-static int add_from_dir(struct config *config, const char *file, struct problem *problem) {
+/* A file that can be no cluster costs nobody else anything. */
+static int leave_out(struct config *config, const char *path, const char *hint, const char *what) {
+    if (config->n_left_out < CONFIG_LEFT_OUT)
+        problem_set(&config->left_out[config->n_left_out], path, hint, "%s", what);
+    config->n_left_out++;
+    return 0;
+}
+
+static int add_from_dir(struct config *config, const char *file) {
     CLEANUP(cleanup_free) char *path = NULL, *name = strndup(file, strlen(file) - strlen(".kubeconfig"));
     struct cluster_config *cluster = NULL;
     const struct cluster_config *other;
+    char what[480];
     int r;
 
     if (asprintf(&path, "%s/%s", config->clusters_dir, file) < 0)
         path = NULL;
     if (!path || !name)
         return -ENOMEM;
-    if (!name_is_cluster(name))
-        return problem_set(problem, path, "rename it: small letters, digits, dots and hyphens, at most 63",
-                           "\"%.100s\" is no name for a cluster", name);
+    if (!name_is_cluster(name)) {
+        snprintf(what, sizeof(what), "\"%.100s\" is no name for a cluster", name);
+        return leave_out(config, path, "rename it: small letters, digits, dots and hyphens, at most 63", what);
+    }
     other = config_find(config, name);
-    if (other)
-        return problem_set(problem, path, "remove one of them", "the cluster %s is in %s, too", name, other->where);
-    if (config->n_clusters >= CLUSTERS_LIMIT)
-        return problem_set(problem, path, "", "there are more than %d clusters", CLUSTERS_LIMIT);
+    if (other) {
+        snprintf(what, sizeof(what), "the cluster %s is in %s, too, and that one counts", name, other->where);
+        return leave_out(config, path, "remove one of them", what);
+    }
+    if (config->n_clusters >= CLUSTERS_LIMIT) {
+        snprintf(what, sizeof(what), "there are %d clusters already, which is the most", CLUSTERS_LIMIT);
+        return leave_out(config, path, "", what);
+    }
     r = cluster_config_new(&cluster, name, path);
     if (r < 0)
         return r;
@@ -123,7 +138,7 @@ static int read_dir(struct config *config, bool named, struct problem *problem) 
         /* A leading dot is how editors and deploy tools mark a file that is not there yet. */
         if (entry->d_name[0] == '.' || n <= suffix || strcmp(entry->d_name + n - suffix, ".kubeconfig") != 0)
             continue;
-        r = add_from_dir(config, entry->d_name, problem);
+        r = add_from_dir(config, entry->d_name);
         if (r < 0)
             return r;
     }
@@ -247,11 +262,38 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*(struct cluster_config *const *)a)->name, (*(struct cluster_config *const *)b)->name);
 }
 
-int config_load(struct config **ret, const char *path, struct problem *problem) {
+static int parse(struct config **ret, const char *path, const char *text, size_t size, struct problem *problem) {
     CLEANUP(config_freep) struct config *config = NULL;
     CLEANUP(document_freep) struct document *document = NULL;
-    char absolute[PATH_MAX], cwd[PATH_MAX];
     struct field root;
+    int r = document_parse(&document, path, text, size, problem);
+
+    if (r >= 0)
+        r = new_with_defaults(&config, path);
+    if (r < 0)
+        return r;
+    config->text = strdup(text);
+    if (!config->text)
+        return -ENOMEM;
+    field_root(&root, document);
+    if (!root.value)
+        return field_problem(&root, problem, "begin with \"clusters:\"", "there is nothing in this file");
+    r = read_root(config, &root, problem);
+    if (r < 0)
+        return r;
+    if (config->n_clusters == 0 && access(config->clusters_dir, F_OK) < 0)
+        return field_problem(&root, problem, "add one under \"clusters:\", or put NAME.kubeconfig into clusters_dir",
+                             "there is no cluster, neither here nor in %.200s", config->clusters_dir);
+    if (config->n_clusters)
+        qsort(config->clusters, config->n_clusters, sizeof(*config->clusters), by_name);
+    *ret = TAKE_PTR(config);
+    return 0;
+}
+
+int config_load(struct config **ret, const char *path, struct problem *problem) {
+    CLEANUP(cleanup_free) char *text = NULL;
+    char absolute[PATH_MAX], cwd[PATH_MAX];
+    size_t size;
     int r;
 
     /* Not realpath: through a symbolic link, "beside the file" means beside the name that was given. */
@@ -259,25 +301,14 @@ int config_load(struct config **ret, const char *path, struct problem *problem) 
         return -errno;
     if (snprintf(absolute, sizeof(absolute), "%s%s%s", path[0] == '/' ? "" : cwd, path[0] == '/' ? "" : "/", path) >= PATH_MAX)
         return -ENAMETOOLONG;
-    r = document_load(&document, absolute, CONFIG_LIMIT, problem);
-    if (r == -EINVAL && access(absolute, F_OK) < 0 && errno == ENOENT)
+    r = file_read(&text, &size, absolute, CONFIG_LIMIT);
+    if (r == -ENOENT)
         return problem_set(problem, absolute,
                            "begin with /usr/share/nodewall/examples/nodewall.yaml, or name another file with -c",
                            "there is no configuration");
-    if (r >= 0)
-        r = new_with_defaults(&config, absolute);
-    if (r < 0)
-        return r;
-    field_root(&root, document);
-    if (!root.value)
-        return field_problem(&root, problem, "begin with \"clusters:\"", "there is nothing in this file");
-    r = read_root(config, &root, problem);
-    if (r < 0)
-        return r;
-    if (config->n_clusters == 0)
-        return field_problem(&root, problem, "add one under \"clusters:\", or put NAME.kubeconfig into clusters_dir",
-                             "there is no cluster, neither here nor in %.200s", config->clusters_dir);
-    qsort(config->clusters, config->n_clusters, sizeof(*config->clusters), by_name);
-    *ret = TAKE_PTR(config);
-    return 0;
+    return r < 0 ? document_unread(r, absolute, CONFIG_LIMIT, problem) : parse(ret, absolute, text, size, problem);
+}
+
+int config_list_again(struct config **ret, const struct config *config, struct problem *problem) {
+    return parse(ret, config->path, config->text, strlen(config->text), problem);
 }

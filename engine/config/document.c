@@ -287,21 +287,25 @@ int document_parse(struct document **ret, const char *path, const char *text, si
     return 0;
 }
 
+int document_unread(int error, const char *path, size_t limit, struct problem *problem) {
+    if (error == -ENOMEM)
+        return error;
+    if (error == -EFBIG)
+        return problem_set(problem, path, "is this the right file?", "larger than %zu KiB", limit / 1024);
+    return problem_set(problem, path,
+                       error == -ENOENT   ? "is the path right?"
+                       : error == -EACCES ? "let the user that runs nodewall read it"
+                                          : "",
+                       "cannot be read: %s", strerror(-error));
+}
+
 int document_load(struct document **ret, const char *path, size_t limit, struct problem *problem) {
     char *text = NULL;
     size_t size = 0;
     int r = file_read(&text, &size, path, limit);
 
-    if (r == -ENOMEM)
-        return r;
-    if (r == -EFBIG)
-        return problem_set(problem, path, "is this the right file?", "larger than %zu KiB", limit / 1024);
     if (r < 0)
-        return problem_set(problem, path,
-                           r == -ENOENT   ? "is the path right?"
-                           : r == -EACCES ? "let the user that runs nodewall read it"
-                                          : "",
-                           "cannot be read: %s", strerror(-r));
+        return document_unread(r, path, limit, problem);
     r = document_parse(ret, path, text, size, problem);
     OPENSSL_cleanse(text, size);
     free(text);

@@ -23,6 +23,8 @@ struct document {
 
 /* 0; -EINVAL with *problem; -ENOMEM. `text` is not kept. */
 int document_parse(struct document **ret, const char *path, const char *text, size_t size, struct problem *problem);
+/* Why file_read failed, for people; -EINVAL, or -ENOMEM as it is. */
+int document_unread(int error, const char *path, size_t limit, struct problem *problem);
 /* Reads at most `limit` bytes of `path`; the text is overwritten before it is freed. */
 int document_load(struct document **ret, const char *path, size_t limit, struct problem *problem);
 /* Overwrites every string before it is freed: a kubeconfig has secrets. */

@@ -38,6 +38,17 @@ int inventory_new(struct inventory **ret, const struct inventory_options *option
     return 0;
 }
 
+int inventory_reload(struct inventory *inventory, const struct inventory_options *options) {
+    struct choice_options copy;
+    int r = choice_options_copy(&copy, options);
+
+    if (r < 0)
+        return r;
+    choice_options_done(&inventory->options);
+    inventory->options = copy;
+    return 0;
+}
+
 struct inventory *inventory_free(struct inventory *inventory) {
     if (inventory) {
         choice_options_done(&inventory->options);

@@ -32,6 +32,20 @@ static void name_bare(const struct policy *policy, char *buffer, size_t size) {
     }
 }
 
+void policy_each_held(const struct policy *policy, msec now,
+                      void (*each)(void *userdata, const struct member *member, msec since, bool bare), void *userdata) {
+    for (size_t i = 0; policy->confirmed.set && i < policy->confirmed.set->n_members; i++) {
+        const struct mark *mark = &policy->confirmed.marks[i];
+
+        if (!plan_holds(policy, i, now))
+            continue;
+        if (mark->bare)
+            each(userdata, &policy->confirmed.set->members[i], MIN(policy->bare_since, now), true);
+        else
+            each(userdata, &policy->confirmed.set->members[i], mark->gone, false);
+    }
+}
+
 void policy_hold(const struct policy *policy, struct policy_hold *ret) {
     const struct counts *counts = &policy->counts;
     const char *gap = counts->held && counts->bare ? "; " : "";
@@ -44,7 +58,7 @@ void policy_hold(const struct policy *policy, struct policy_hold *ret) {
         hold.since = policy->guard.since;
         snprintf(guard, sizeof(guard),
                 "%zu of %zu addresses went within ten minutes, more than max_removal (%u%%): %zu stay; "
-                "if it is right, raise max_removal",
+                "if that is right, 'nodewall release' lets them go",
                 hold.lost, hold.before, policy->words.max_removal, counts->held);
     }
     if (counts->bare) {

@@ -45,6 +45,12 @@ static enum fate fate_of(const struct policy *policy, size_t i, msec now) {
     return FATE_DUE;
 }
 
+bool plan_holds(const struct policy *policy, size_t i, msec now) {
+    enum fate fate = fate_of(policy, i, now);
+
+    return fate == FATE_BARE || (fate == FATE_DUE && policy->guard.holds);
+}
+
 static int compare_labels(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

@@ -50,5 +50,8 @@ struct policy {
  * one. -errno: nothing is planned. */
 int plan_make(struct policy *policy, msec now, bool *ret_differs);
 
+/* Whether this confirmed address stays only because the guard, or its node's bareness, holds it. */
+bool plan_holds(const struct policy *policy, size_t i, msec now);
+
 /* state.c: brings back what policy_state wrote. Whatever is no sense is left out. */
 int state_load(struct policy *policy, struct json_object *state, msec now, msec wall);

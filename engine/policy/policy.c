@@ -77,11 +77,14 @@ int policy_reload(struct policy *policy, const struct policy_options *options, m
 
 void policy_release(struct policy *policy, msec now) {
     for (size_t i = 0; policy->confirmed.set && i < policy->confirmed.set->n_members; i++) {
-        struct mark *mark = &policy->confirmed.marks[i];
-        bool due = mark->gone != LIVES && now - mark->gone >= policy->words.grace;
+        struct mark *planned;
 
-        if (mark->bare || (due && policy->guard.holds))
-            mark->released = true;
+        if (!plan_holds(policy, i, now))
+            continue;
+        policy->confirmed.marks[i].released = true;
+        planned = policy->plan.next.set ? marked_find(&policy->plan.next, &policy->confirmed.set->members[i].address) : NULL;
+        if (planned) /* a decision is under way, and its marks will be in force */
+            planned->released = true;
     }
     guard_release(&policy->guard);
     policy->reasons |= 1u << POLICY_OPERATOR;

@@ -126,11 +126,13 @@ static int receive(struct buffer *buffer, int fd, msec deadline) {
 
 /* What our own listener writes: a 200 with a Content-Length that is true. */
 static int check(const char **ret_body, size_t *ret_size, const char *data, size_t size) {
-    static const char ok[] = "HTTP/1.1 200 ", length[] = "\r\nContent-Length: ";
+    static const char ok[] = "HTTP/1.1 200 ", missing[] = "HTTP/1.1 404 ", length[] = "\r\nContent-Length: ";
     const char *end = memmem(data, size, "\r\n\r\n", 4), *field;
     unsigned long long n;
     char *digits_end;
 
+    if (end && !strncmp(data, missing, strlen(missing)))
+        return -ENXIO;
     if (!end || strncmp(data, ok, strlen(ok)))
         return -EPROTO;
     field = memmem(data, (size_t)(end - data), length, strlen(length));

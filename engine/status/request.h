@@ -6,7 +6,7 @@
 
 #include "nodewall/base.h"
 
-#define REQUEST_PATH_MAX 64         /* ours are short; a longer one is told as "" */
+#define REQUEST_PATH_MAX 128        /* ours are short; a longer one is told as "" */
 
 struct request {
     bool is_get, is_head;

@@ -6,8 +6,8 @@
  * is served when one ends. TCP gets fewer places than there are: any local user could hold them all, and `nodewall
  * status` must not wait for that.
  *
- * Keeps: nothing but GET and HEAD has an effect, and they have none but an answer. /status is told on the unix socket
- * alone, whose mode says who may know. The engine never waits for a client.
+ * Keeps: nothing but GET and HEAD has an effect, and they have none but an answer. /status and all other pages are
+ * told on the unix socket alone, whose mode says who may know. The engine never waits for a client.
  * Does not: log, or know what it tells; that comes from the handler.
  * Owns: two listeners, their connections, the socket's name in the file system.
  */
@@ -116,6 +116,11 @@ static void on_request(void *userdata, const struct request *request, struct ans
     } else if (!strcmp(request->path, "/status") && listener == &status->local) {
         ret->type = "application/json";
         ask(status, status->handler.status_json, ret);
+    } else if (status->handler.page_json && listener == &status->local) {
+        int r = status->handler.page_json(status->userdata, request->path, &ret->body, &ret->size);
+
+        ret->type = "application/json";
+        ret->code = r == -ENOENT ? 404 : r < 0 ? 500 : 200;
     } else {
         ret->code = 404;
     }

@@ -98,7 +98,7 @@ static int take_lock(int *ret, const char *directory, struct problem *problem) {
 }
 
 int state_dir_open(struct state_dir **ret, const char *path, struct problem *problem) {
-    static const char *const below[] = {"store", "announce", "files", "files/nodewall", "minions"};
+    static const char *const below[] = {"store", "announce", "files", "files/nodewall", "minions", "requests"};
     CLEANUP(state_dir_freep) struct state_dir *dir = calloc(1, sizeof(*dir));
     int r;
 

@@ -78,27 +78,46 @@ struct bus_config {
     enum config_framing framing;          /* default auto */
 };
 
+#define CONFIG_LEFT_OUT 8               /* files of clusters_dir that are told; the others are counted */
+
 struct config {
     char *path;                         /* absolute */
-    struct cluster_config **clusters;   /* by name; at least one */
+    char *text;                         /* of the file, for config_list_again */
+    struct cluster_config **clusters;   /* by name; at least one, or a clusters_dir that may get one */
     size_t n_clusters;
     char *clusters_dir;                 /* absolute; default CONFIG_CLUSTERS_DIR, which need not exist */
     char *state_dir;                    /* absolute; default CONFIG_STATE_DIR; not touched here */
     struct bus_config bus;
     char *metrics_host;                 /* literal address of the listener; NULL: none asked for */
     uint16_t metrics_port;
+    struct problem left_out[CONFIG_LEFT_OUT];   /* files in clusters_dir that are no cluster, and why */
+    size_t n_left_out;                          /* all of them */
 };
 
 /*
  * Reads `path` and lists clusters_dir. Relative paths in the file are taken from the file's directory. No cluster at all
- * is a problem. Kubeconfigs, CAs and tokens are not opened. 0; -EINVAL with *problem filled (which may be NULL);
+ * is a problem unless there is a clusters_dir. A file there that can be no cluster (its name, or a name that is taken) is left
+ * out and told, and disturbs nothing else. Kubeconfigs, CAs and tokens are not opened. 0; -EINVAL with *problem filled (which may be NULL);
  * -ENOMEM. *ret is untouched on failure, the caller's on success.
  */
 int config_load(struct config **ret, const char *path, struct problem *problem);
+/* The same file as it was read then, with clusters_dir as it is now. */
+int config_list_again(struct config **ret, const struct config *config, struct problem *problem);
+/* Where the state directory probably is, of a file that config_load refuses; 0 or -ENOMEM. */
+int config_guess_state_dir(char **ret, const char *path);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
 /* NULL if there is none of that name; lives as long as `config`. */
 const struct cluster_config *config_find(const struct config *config, const char *cluster);
+
+/* What `b` changes in `a`, of which nobody else's is changed by it. */
+enum {
+    CONFIG_WORDS = 1,           /* policy's: within, extra, except, grace, bounds, stale_after */
+    CONFIG_CHOICE = 2,          /* which of a node's addresses count */
+    CONFIG_SOURCE = 4,          /* server, credentials, selector */
+    CONFIG_SELECTION = 8,       /* which nodes or types count at all: what is missing then is missing by an operator's word */
+};
+unsigned cluster_config_compare(const struct cluster_config *a, const struct cluster_config *b);
 
 /*
  * How to reach this cluster's API: reads its kubeconfig, or the environment of a pod, or takes server, ca and token_file.

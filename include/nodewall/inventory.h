@@ -35,6 +35,9 @@ int inventory_new(struct inventory **ret, const struct inventory_options *option
 struct inventory *inventory_free(struct inventory *inventory);
 DEFINE_CLEANUP(struct inventory, inventory_free)
 
+/* Other types, within and max_per_node, for what is applied from now on; a list brings them to all. -ENOMEM: the old ones. */
+int inventory_reload(struct inventory *inventory, const struct inventory_options *options);
+
 /* Between list_start and list_done nodes are staged; list_done replaces the whole at once, and abandoned forgets it.
  * A node that is applied takes the place of one with the same name and another uid. Idempotent. <0: -ENOMEM. */
 int inventory_list_start(struct inventory *inventory);

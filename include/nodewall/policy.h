@@ -43,7 +43,10 @@ struct policy *policy_free(struct policy *policy);
 DEFINE_CLEANUP(struct policy, policy_free)
 /* New options: what they forbid goes with the next decision, without grace or guard. */
 int policy_reload(struct policy *policy, const struct policy_options *options, msec now);
-/* An operator's word that what is held now may go: with the next decision, without grace or guard. */
+/* What the last plan holds and `now` still would: of too large a loss, or of a node that lives without an address (bare). */
+void policy_each_held(const struct policy *policy, msec now,
+                      void (*each)(void *userdata, const struct member *member, msec since, bool bare), void *userdata);
+/* An operator's word that what policy_each_held tells at `now` may go: with the next decision, without grace or guard. */
 void policy_release(struct policy *policy, msec now);
 
 /* What the cluster has now. `living` is taken over. `bare`: labels of living nodes without an address, NULL-terminated.

@@ -2,8 +2,8 @@
 /*
  * Status - the engine as others see it: a small HTTP listener, metrics text, and the service manager.
  *
- * The listener answers GET (and HEAD) and nothing else: /status on the unix socket, /metrics there and on TCP. What
- * /status tells names minions and nodes, and any local user can reach a TCP port, so it is not told there.
+ * The listener answers GET (and HEAD) and nothing else: /status and what else the handler knows on the unix socket, /metrics
+ * there and on TCP. What /status tells names minions and nodes, and any local user can reach a TCP port, so it is not told there.
  */
 #pragma once
 
@@ -19,6 +19,8 @@ struct status_handler {
     /* Malloc'ed text, freed by the listener. -errno becomes a 500. */
     int (*status_json)(void *userdata, char **ret, size_t *ret_size);
     int (*metrics_text)(void *userdata, char **ret, size_t *ret_size);
+    /* Any other path, on the unix socket; -ENOENT: there is no such page, a 404. NULL: there are none. */
+    int (*page_json)(void *userdata, const char *path, char **ret, size_t *ret_size);
 };
 
 struct status;
@@ -32,7 +34,7 @@ int status_listen_unix(struct status *status, const char *path, struct problem *
 int status_listen_tcp(struct status *status, const char *address, struct problem *problem);
 
 /* GET over the unix socket, for `nodewall status`; blocking, at most `timeout` ms. -ENOENT, -ECONNREFUSED: no engine;
- * -EPROTO: not a 200. */
+ * -ENXIO: no such page; -EPROTO: not a 200. */
 int status_get(char **ret, size_t *ret_size, const char *socket_path, const char *page, msec timeout);
 
 /* Prometheus text format, built line by line. Start with {0}; the first failure sticks and metrics_take tells it. */

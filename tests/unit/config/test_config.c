@@ -134,16 +134,16 @@ static void through_a_minion(void **state) {
 }
 
 static void clusters_from_a_directory(void **state) {
-    CLEANUP(config_freep) struct config *config = NULL;
+    CLEANUP(config_freep) struct config *config = NULL, *again = NULL;
     struct problem problem = {0};
 
     assert_int_equal(load(&config, DIRS, &problem), -EINVAL);
     assert_sentence(&problem, "DIR/clusters.d: clusters_dir cannot be read: No such file or directory "
                               "(create it, or remove clusters_dir)");
     assert_int_equal(mkdir(scratch_path("clusters.d"), 0700), 0);
-    assert_int_equal(load(&config, DIRS, &problem), -EINVAL);
-    assert_sentence(&problem, "DIR/nodewall.yaml:1: there is no cluster, neither here nor in DIR/clusters.d "
-                              "(add one under \"clusters:\", or put NAME.kubeconfig into clusters_dir)");
+    assert_int_equal(load(&config, DIRS, &problem), 0); /* one may come */
+    assert_int_equal(config->n_clusters, 0);
+    config = config_free(config);
 
     scratch_write("clusters.d/b.kubeconfig", "");
     scratch_write("clusters.d/a.kubeconfig", "");
@@ -158,14 +158,81 @@ static void clusters_from_a_directory(void **state) {
     config = config_free(config);
 
     scratch_write("clusters.d/prod.kubeconfig", "");
-    assert_int_equal(load(&config, PROD DIRS, &problem), -EINVAL);
-    assert_sentence(&problem, "DIR/clusters.d/prod.kubeconfig: the cluster prod is in DIR/nodewall.yaml:2, too (remove one of them)");
+    assert_int_equal(load(&config, PROD DIRS, &problem), 0);
+    assert_int_equal(config->n_clusters, 3);
+    assert_int_equal(config->n_left_out, 1);
+    assert_sentence(&config->left_out[0], "DIR/clusters.d/prod.kubeconfig: the cluster prod is in DIR/nodewall.yaml:2, too, "
+                                          "and that one counts (remove one of them)");
+    assert_false(config_find(config, "prod")->from_dir);
     remove(scratch_path("clusters.d/prod.kubeconfig"));
     scratch_write("clusters.d/Bad.kubeconfig", "");
-    assert_int_equal(load(&config, PROD DIRS, &problem), -EINVAL);
-    assert_sentence(&problem, "DIR/clusters.d/Bad.kubeconfig: \"Bad\" is no name for a cluster "
-                              "(rename it: small letters, digits, dots and hyphens, at most 63)");
-    assert_null(config);
+    scratch_write("clusters.d/c.kubeconfig", "");
+    scratch_write("nodewall.yaml", "this is: not\nread: again\n");
+    assert_int_equal(config_list_again(&again, config, &problem), 0);
+    assert_int_equal(again->n_clusters, 4);
+    assert_int_equal(again->n_left_out, 1);
+    assert_sentence(&again->left_out[0], "DIR/clusters.d/Bad.kubeconfig: \"Bad\" is no name for a cluster "
+                                         "(rename it: small letters, digits, dots and hyphens, at most 63)");
+    for (size_t i = 0; i < CONFIG_LEFT_OUT; i++) { /* more than are told are counted */
+        char name[64];
+
+        snprintf(name, sizeof(name), "clusters.d/BAD%zu.kubeconfig", i);
+        scratch_write(name, "");
+    }
+    again = config_free(again);
+    assert_int_equal(config_list_again(&again, config, &problem), 0);
+    assert_int_equal(again->n_left_out, CONFIG_LEFT_OUT + 1);
+    assert_int_equal(again->n_clusters, 4);
+}
+
+/* What a change of each key asks for. */
+static const struct {
+    const char *line;
+    unsigned changed;
+} changes[] = {
+    {"", 0},
+    {"    max_removal: 50%\n", 0}, /* as it is anyway */
+    {"    extra: [203.0.113.7]\n", CONFIG_WORDS},
+    {"    except: [203.0.113.7]\n", CONFIG_WORDS},
+    {"    removal_grace: 31s\n", CONFIG_WORDS},
+    {"    max_removal: 51%\n", CONFIG_WORDS},
+    {"    max_addresses: 7\n", CONFIG_WORDS},
+    {"    stale_after: 7s\n", CONFIG_WORDS},
+    {"    within: [203.0.113.0/24]\n", CONFIG_WORDS | CONFIG_CHOICE},
+    {"    max_addresses_per_node: 7\n", CONFIG_WORDS | CONFIG_CHOICE},
+    {"    address_types: [InternalIP]\n", CONFIG_CHOICE | CONFIG_SELECTION},
+    {"    node_selector: a=b\n", CONFIG_SOURCE | CONFIG_SELECTION},
+    {"    context: other\n", CONFIG_SOURCE},
+};
+
+static void compared(void **state) {
+    static const char *const elsewhere[] = {
+        "clusters:\n  prod:\n    kubeconfig: other.kubeconfig\n", "clusters:\n  prod: {in_cluster: true}\n",
+        "clusters:\n  prod: {server: 'https://a.example'}\n", "clusters:\n  prod: {server: 'https://b.example'}\n",
+        "clusters:\n  prod: {server: 'https://b.example', ca: ca}\n",
+        "clusters:\n  prod: {server: 'https://b.example', ca: ca, token_file: t}\n",
+    };
+    CLEANUP(config_freep) struct config *base = NULL, *before = NULL;
+
+    assert_int_equal(load(&base, PROD, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+        CLEANUP(config_freep) struct config *config = NULL;
+        char text[256];
+
+        /* The comment moves every line, which is no change. */
+        snprintf(text, sizeof(text), "# moved\n%s%s", PROD, changes[i].line);
+        assert_int_equal(load(&config, text, NULL), 0);
+        assert_int_equal(cluster_config_compare(base->clusters[0], config->clusters[0]), changes[i].changed);
+        assert_int_equal(cluster_config_compare(config->clusters[0], base->clusters[0]), changes[i].changed);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(elsewhere); i++) {
+        struct config *config = NULL;
+
+        assert_int_equal(load(&config, elsewhere[i], NULL), 0);
+        assert_int_equal(cluster_config_compare((before ? before : base)->clusters[0], config->clusters[0]), CONFIG_SOURCE);
+        config_free(before);
+        before = config;
+    }
 }
 
 static const struct {
@@ -289,10 +356,31 @@ static void unreadable(void **state) {
     assert_null(config);
 }
 
+static void guessed(void **state) {
+    static const struct {
+        const char *text, *state_dir;
+    } cases[] = {
+        {"clusters: [\nstate_dir: /srv/nodewall   # ours\n", "/srv/nodewall"},
+        {"state_dir: \"/srv/a b\"\r\nclusters:\n", "/srv/a b"},
+        {"  state_dir: /x\n# state_dir: /y\n", "/var/lib/nodewall"},
+        {"state_dir: relative\n", "/var/lib/nodewall"},
+        {"", "/var/lib/nodewall"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        CLEANUP(cleanup_free) char *found = NULL;
+
+        scratch_write("broken.yaml", cases[i].text);
+        assert_int_equal(config_guess_state_dir(&found, scratch_path("broken.yaml")), 0);
+        assert_string_equal(found, cases[i].state_dir);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(defaults),  cmocka_unit_test(everything), cmocka_unit_test(through_a_minion), cmocka_unit_test(clusters_from_a_directory),
         cmocka_unit_test(refused),   cmocka_unit_test(unreadable),
+        cmocka_unit_test(compared), cmocka_unit_test(guessed),
     };
 
     return cmocka_run_group_tests(cases, scratch_make, scratch_remove);

@@ -16,7 +16,7 @@ static void a_large_loss_is_held_for_good(void **state) {
     assert_int_equal(hold.before, 6);
     assert_int_equal(hold.since, 31000);
     assert_string_equal(hold.text, "6 of 6 addresses went within ten minutes, more than max_removal (50%): 6 stay; "
-                                   "if it is right, raise max_removal");
+                                   "if that is right, 'nodewall release' lets them go");
     for (msec now = 40000; now < 5 * POLICY_GUARD_WINDOW; now += 60000) { /* time is no reason */
         bed_list(policy, "", now);
         assert_settles(policy, now, "-");

@@ -44,6 +44,15 @@ static inline int bed_metrics(void *userdata, char **ret, size_t *ret_size) {
     return 0;
 }
 
+/* One page, which tells its own name. */
+static inline int bed_page(void *userdata, const char *path, char **ret, size_t *ret_size) {
+    if (strcmp(path, "/page"))
+        return -ENOENT;
+    *ret = strdup(path);
+    *ret_size = strlen(*ret);
+    return 0;
+}
+
 static inline void bed_on_stop(uv_async_t *async) {
     struct bed *bed = async->data;
 
@@ -71,7 +80,7 @@ static inline uint16_t bed_free_port(void) {
 }
 
 static inline void bed_open(struct bed *bed) {
-    static const struct status_handler handler = {.status_json = bed_status, .metrics_text = bed_metrics};
+    static const struct status_handler handler = {.status_json = bed_status, .metrics_text = bed_metrics, .page_json = bed_page};
 
     *bed = (struct bed){.status_size = 2};
     snprintf(bed->directory, sizeof(bed->directory), "/tmp/nodewall-status.XXXXXX");

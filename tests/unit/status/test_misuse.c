@@ -209,7 +209,7 @@ static void the_client_believes_only_what_is_whole(void **state) {
         {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}", -EPROTO},
         {"HTTP/1.1 200 OK\r\n\r\nContent-Length: 2\r\n\r\n{}", -EPROTO},
         {"HTTP/1.1 200 OK\r\nContent-Le", -EPROTO},
-        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", -EPROTO},
+        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", -ENXIO},
         {"", -EPROTO},
         {NULL, -ETIMEDOUT},
     };

@@ -35,6 +35,8 @@ static void any_user_reaches_tcp_so_less_is_told(void **state) {
     assert_non_null(strstr(answer, "\r\n\r\nnodewall_up 1\n"));
     bed_ask(&bed, true, "GET /status HTTP/1.1\r\nHost: x\r\n\r\n", answer, sizeof(answer));
     assert_true(begins(answer, "HTTP/1.1 404 "));
+    bed_ask(&bed, true, "GET /page HTTP/1.1\r\n\r\n", answer, sizeof(answer));
+    assert_true(begins(answer, "HTTP/1.1 404 "));
     bed_ask(&bed, true, "GET /status?x=/metrics HTTP/1.1\r\n\r\n", answer, sizeof(answer));
     assert_true(begins(answer, "HTTP/1.1 404 "));
     bed_done(&bed);
@@ -72,8 +74,11 @@ static void an_error_is_a_500(void **state) {
     bed_ask(&bed, false, "GET /status HTTP/1.1\r\n\r\n", answer, sizeof(answer));
     assert_true(begins(answer, "HTTP/1.1 500 "));
     assert_int_equal(status_get(&text, &size, bed.path, "/status", 5000), -EPROTO);
-    assert_int_equal(status_get(&text, &size, bed.path, "/else", 5000), -EPROTO);
+    assert_int_equal(status_get(&text, &size, bed.path, "/else", 5000), -ENXIO);
     assert_null(text);
+    assert_int_equal(status_get(&text, &size, bed.path, "/page", 5000), 0);
+    assert_string_equal(text, "/page");
+    free(text);
     bed_done(&bed);
 }
 
