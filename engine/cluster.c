@@ -152,8 +152,10 @@ static int publish(struct cluster *cluster, struct policy_decision *decision, ms
     };
     CLEANUP(json_putp) json_object *state = NULL;
     struct watch_stats stats;
-    int r = policy_state(cluster->policy, now, clock_wall(), &state);
+    int r = policy_state(cluster->policy, now, policy_clock_at(&cluster->clock, now), &state);
 
+    if (r == 0)
+        r = policy_clock_save(&cluster->clock, state, now);
     if (r < 0)
         return r;
     if (decision->set) {

@@ -113,12 +113,15 @@ static void policy_options_of(struct policy_options *ret, const struct cluster_c
     };
 }
 
-static int new_policy(struct policy **ret, const struct cluster *cluster, msec now) {
+static int new_policy(struct policy **ret, struct cluster *cluster, msec now) {
+    struct json_object *state = store_policy(cluster->publication.store);
     struct policy_options options;
+    char boot[40];
+
+    policy_clock_open(&cluster->clock, state, clock_boot(boot), now, clock_wall());
 
     policy_options_of(&options, cluster->config);
-    return policy_new(ret, &options, store_set(cluster->publication.store), store_policy(cluster->publication.store), now,
-                      clock_wall());
+    return policy_new(ret, &options, store_set(cluster->publication.store), state, now, policy_clock_at(&cluster->clock, now));
 }
 
 /* Fills all or, on failure, nothing. */
@@ -249,6 +252,8 @@ void cluster_reload(struct cluster *cluster, const struct cluster_config *config
     } else {
         if (changed & CONFIG_WORDS)
             tell_policy(cluster, now);
+        if (changed & CONFIG_SELECTION)
+            policy_select(cluster->policy);
         if (!cluster->source || changed & CONFIG_SOURCE || stamp_of(config) != cluster->kubeconfig)
             cluster_open_source(cluster, now);
         else if (changed & CONFIG_CHOICE && source_choose(cluster->source, config) < 0)

@@ -29,6 +29,7 @@ struct cluster {
     msec retry_config;              /* MSEC_NEVER: nothing to retry */
 
     struct policy *policy;
+    struct policy_clock clock;      /* of its state */
     struct publication publication;
     struct minions minions;
     struct health health;

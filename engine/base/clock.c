@@ -22,6 +22,17 @@ msec clock_wall(void) {
     return read_clock(CLOCK_REALTIME);
 }
 
+const char *clock_boot(char buffer[40]) {
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!file || !fgets(buffer, 40, file))
+        buffer[0] = '\0';
+    if (file)
+        fclose(file);
+    buffer[strcspn(buffer, "\n")] = '\0';
+    return buffer;
+}
+
 /* Years outside 0..9999 do not fit RFC 3339; a broken clock is written as the nearest edge. */
 static void split(msec wall, struct tm *ret_tm, unsigned *ret_ms) {
     const msec last = 253402300799LL * 1000;

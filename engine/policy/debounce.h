@@ -5,8 +5,9 @@
 #include "nodewall/policy.h"
 
 struct debounce {
-    msec sent;                  /* the last set; only if `window` */
-    msec window;                /* after it; 0: none was sent yet */
+    bool has_sent;
+    msec sent;                  /* the last set */
+    msec paid;                  /* until when the sets so far are paid for at one in POLICY_DEBOUNCE_MOST */
     msec saved;                 /* the last write of any kind; only if `has_saved` */
     bool has_saved;
     msec retry;                 /* after a failure; only if n_failures */

@@ -10,6 +10,9 @@
  * that stood for it, by label, are marked bare and stay. For that the labels are kept fresh here, also where a new
  * owner of an address is no reason to publish a set.
  *
+ * A list that lacks an address says less than a DELETED event: a server that is restored, or a proxy in front of another one, gives
+ * well-formed lists that are short. So such a loss is in doubt until a second list, later than the grace, lacks it too.
+ *
  * Keeps: an address that a living node reports is never marked gone.
  */
 #include "grace.h"
@@ -34,7 +37,7 @@ int marked_new(struct marked *ret, const struct set *set) {
     if (!marked.marks)
         return -ENOMEM;
     for (size_t i = 0; i < set->n_members; i++)
-        marked.marks[i].gone = LIVES;
+        marked.marks[i].gone = LIVES, marked.marks[i].doubt = AGREED;
     *ret = marked;
     marked = (struct marked){0};
     return 0;
@@ -76,21 +79,34 @@ static bool look_living(struct mark *mark, struct member *member, const char *la
     return true;
 }
 
-static bool look_missing(struct mark *mark, bool bare, msec now) {
+/* Two lists that are too close are one answer of one server. */
+static bool look_doubtful(struct mark *mark, enum look how, msec now) {
+    if (mark->doubt == AGREED || how != LOOK_LIST || now - mark->doubt < POLICY_CONFIRM_AFTER)
+        return false;
+    mark->doubt = AGREED;
+    return true;
+}
+
+static bool look_missing(struct mark *mark, bool bare, enum look how, msec now) {
     bool changed = mark->bare != bare || (mark->gone == LIVES) != bare;
 
     if (mark->bare != bare)
         mark->released = false;
     mark->bare = bare;
-    if (bare)
+    if (bare) {
         mark->gone = LIVES; /* its grace begins when the node has an address again, or is gone itself */
-    else if (mark->gone == LIVES)
+    } else if (mark->gone == LIVES) {
         mark->gone = now;
+        mark->doubt = how == LOOK_EVENT ? AGREED : now;
+    } else {
+        changed |= look_doubtful(mark, how, now);
+    }
     return changed;
 }
 
 bool marked_look(
-        struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, msec now) {
+        struct marked *marked, const struct set *living, const char (*bare)[LABEL_MAX + 1], size_t n_bare, enum look how,
+        msec now) {
     bool changed = false;
 
     for (size_t i = 0; marked->set && i < marked->set->n_members; i++) {
@@ -101,7 +117,7 @@ bool marked_look(
         if (found)
             changed |= look_living(&marked->marks[i], member, found->label);
         else if (!marked_is_extra(marked, i) || is_bare)
-            changed |= look_missing(&marked->marks[i], is_bare, now);
+            changed |= look_missing(&marked->marks[i], is_bare, how, now);
     }
     return changed;
 }

@@ -3,8 +3,8 @@
  * Plan - from what lives, what was confirmed and what the operator says to the next set.
  *
  * Each confirmed address has a fate, in this order: an extra one stays; a forbidden one goes; one that lives stays; a
- * released one goes; one of a bare node stays; one that was only extra goes; then grace; and what is due asks the
- * guard.
+ * released one goes; one of a bare node stays; one that was only extra goes; then grace; then what one list alone has missed
+ * waits for a second; and what is due asks the guard.
  *
  * A node writes its own status. One that lives and reports other addresses each second would fill grace, hold and set with
  * its former ones, until nobody else has room; so of a living node's former addresses only the newest max_per_node stay.
@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum fate { FATE_EXTRA, FATE_LIVES, FATE_BARE, FATE_GRACE, FATE_DUE, FATE_OUT };
+enum fate { FATE_EXTRA, FATE_LIVES, FATE_BARE, FATE_GRACE, FATE_DOUBT, FATE_DUE, FATE_OUT };
 
 void plan_done(struct plan *plan) {
     marked_done(&plan->next);
@@ -42,7 +42,7 @@ static enum fate fate_of(const struct policy *policy, size_t i, msec now) {
         return FATE_OUT;
     if (mark->gone == LIVES || now - mark->gone < policy->words.grace)
         return FATE_GRACE;
-    return FATE_DUE;
+    return mark->doubt == AGREED ? FATE_DUE : FATE_DOUBT;
 }
 
 bool plan_holds(const struct policy *policy, size_t i, msec now) {
@@ -70,7 +70,7 @@ struct review {
     size_t n_due, n_departed;
     struct guard_size size;     /* of what nodes have in the confirmed set */
     struct counts counts;
-    msec wake;
+    msec wake, doubt_due;
 };
 
 static void review_done(struct review *review) {
@@ -89,6 +89,10 @@ static void review_member(struct review *review, const struct policy *policy, si
         review->counts.in_grace++;
         review->wake = MIN(review->wake, end);
         review->n_departed += end <= now + POLICY_GUARD_WINDOW; /* of the same loss, only not due yet */
+    } else if (fate == FATE_DOUBT) {
+        review->counts.in_grace++;
+        review->n_departed++;
+        review->doubt_due = MIN(review->doubt_due, mark->doubt + POLICY_CONFIRM_AFTER);
     } else if (fate == FATE_DUE) {
         review->n_due++;
         review->n_departed++;
@@ -154,7 +158,7 @@ static int bound_former(struct review *review, const struct policy *policy, msec
     if (!former)
         return -ENOMEM;
     for (size_t i = 0; i < set->n_members; i++)
-        if (review->fates[i] == FATE_GRACE || review->fates[i] == FATE_DUE) {
+        if (review->fates[i] == FATE_GRACE || review->fates[i] == FATE_DOUBT || review->fates[i] == FATE_DUE) {
             msec gone = policy->confirmed.marks[i].gone;
 
             former[n++] = (struct former){set->members[i].label, gone == LIVES ? now : gone, i};
@@ -166,7 +170,7 @@ static int bound_former(struct review *review, const struct policy *policy, msec
 }
 
 static int review_make(struct review *ret, const struct policy *policy, msec now) {
-    CLEANUP(review_done) struct review review = {.wake = MSEC_NEVER};
+    CLEANUP(review_done) struct review review = {.wake = MSEC_NEVER, .doubt_due = MSEC_NEVER};
     CLEANUP(cleanup_free) const char **labels = NULL;
     const struct set *set = policy->confirmed.set;
     size_t n = set ? set->n_members : 0, n_nodes = 0;
@@ -303,6 +307,7 @@ int plan_make(struct policy *policy, msec now, bool *ret_differs) {
     plan.was = review.size;
     policy->counts = review.counts;
     policy->wake = review.wake;
+    policy->doubt_due = review.doubt_due;
     policy->plan = plan;
     plan = (struct plan){0};
     return 0;

@@ -37,10 +37,14 @@ struct policy {
     msec candidate_at;
 
     struct plan plan;
+    bool listed_in_flight;              /* a complete list was observed meanwhile */
     bool in_flight;                     /* decided, and neither confirmed nor failed yet */
     unsigned reasons;                   /* bits by enum policy_reason, since the last decision */
+    enum { SELECTED, SELECTING, SELECTING_ONCE } selecting;     /* an operator's other selection: lists seen of it */
+    msec selecting_at;                  /* the first of them */
     bool dirty;                         /* a plan might differ from what is confirmed */
     msec wake;                          /* when it might although nothing comes */
+    msec doubt_due;                     /* a second list may settle what is in doubt; MSEC_NEVER: nothing is */
     uint64_t state, saved;              /* versions of what policy_state tells */
     struct counts counts;               /* of the last plan */
     msec bare_since;                    /* MSEC_NEVER: no bare node holds anything */

@@ -21,7 +21,7 @@ int policy_new(struct policy **ret, const struct policy_options *options, const 
 
     if (!policy)
         return -ENOMEM;
-    policy->wake = policy->bare_since = MSEC_NEVER;
+    policy->wake = policy->bare_since = policy->doubt_due = MSEC_NEVER;
     r = words_copy(&policy->words, options);
     if (r < 0)
         return r;
@@ -75,6 +75,10 @@ int policy_reload(struct policy *policy, const struct policy_options *options, m
     return 0;
 }
 
+void policy_select(struct policy *policy) {
+    policy->selecting = SELECTING;
+}
+
 void policy_release(struct policy *policy, msec now) {
     for (size_t i = 0; policy->confirmed.set && i < policy->confirmed.set->n_members; i++) {
         struct mark *planned;
@@ -87,6 +91,7 @@ void policy_release(struct policy *policy, msec now) {
             planned->released = true;
     }
     guard_release(&policy->guard);
+    guard_forget_sizes(&policy->guard); /* or what was let go would make room for as large a loss again */
     policy->reasons |= 1u << POLICY_OPERATOR;
     policy->state++;
     policy->dirty = true;
@@ -114,10 +119,32 @@ static int copy_bare(char (**ret)[LABEL_MAX + 1], size_t *ret_n, const char *con
     return 0;
 }
 
-static void look(struct policy *policy, msec now) {
-    if (marked_look(
-                &policy->confirmed, policy->living, (const char(*)[LABEL_MAX + 1]) policy->bare, policy->n_bare, now))
+static void look(struct policy *policy, enum look how, msec now) {
+    if (marked_look(&policy->confirmed, policy->living, (const char(*)[LABEL_MAX + 1]) policy->bare, policy->n_bare, how, now))
         policy->state++;
+}
+
+/* What the first list of another selection lacked and the second lacks too was taken out by the operator: no grace, no guard. A
+ * selection of nothing is more likely a mistake, and a loss like any other. */
+static void look_at_selection(struct policy *policy, msec now) {
+    if (policy->selecting == SELECTING) {
+        policy->selecting = SELECTING_ONCE;
+        policy->selecting_at = now;
+        return;
+    }
+    if (now - policy->selecting_at < POLICY_CONFIRM_AFTER)
+        return;
+    policy->selecting = SELECTED;
+    for (size_t i = 0; policy->living->n_members && policy->confirmed.set && i < policy->confirmed.set->n_members; i++) {
+        struct mark *mark = &policy->confirmed.marks[i];
+
+        if (mark->gone != policy->selecting_at || mark->bare)
+            continue;
+        mark->released = true;
+        policy->reasons |= 1u << POLICY_OPERATOR;
+        policy->state++;
+    }
+    guard_forget_sizes(&policy->guard);
 }
 
 /* Of a store that has no set yet, the first must not come from one answer alone: a server that is just starting, or a
@@ -160,7 +187,12 @@ int policy_observe(struct policy *policy, struct set *living, const char *const 
     policy->listed = true;
     if (!policy->confirmed.set && complete_list)
         look_for_agreement(policy, now);
-    look(policy, now);
+    look(policy, complete_list ? LOOK_LIST : LOOK_EVENT, now);
+    if (complete_list && policy->selecting != SELECTED)
+        look_at_selection(policy, now);
+    if (complete_list)
+        policy->doubt_due = MSEC_NEVER; /* the next plan sees what is left of it */
+    policy->listed_in_flight |= complete_list;
     policy->dirty = true;
     return 0;
 }
@@ -225,6 +257,7 @@ int policy_decide(struct policy *policy, msec now, bool must, struct policy_deci
             policy->wake = MIN(policy->wake, debounce_next_save(&policy->debounce));
     }
     policy->in_flight = decision.set || decision.save;
+    policy->listed_in_flight = false;
     if (!policy->in_flight)
         plan_done(&policy->plan);
     policy->plan.reasons = policy->reasons;
@@ -257,7 +290,7 @@ int policy_confirmed(struct policy *policy, const struct set *set, msec now) {
         plan->next = (struct marked){0};
         policy->confirmed.set->version = set->version;
         /* Decided from an older picture: what went meanwhile begins its grace now. */
-        look(policy, now);
+        look(policy, policy->listed_in_flight ? LOOK_AGAIN : LOOK_EVENT, now);
     }
     plan_done(plan);
     return 0;
@@ -271,17 +304,29 @@ void policy_failed(struct policy *policy, msec now) {
     debounce_failed(&policy->debounce, now);
 }
 
+/* When a list may settle something; MSEC_NEVER if nothing is in doubt, or the moment has passed and the list is awaited. */
+static msec next_list(const struct policy *policy, msec now) {
+    msec selection = policy->selecting == SELECTING_ONCE ? policy->selecting_at + POLICY_CONFIRM_AFTER : MSEC_NEVER;
+    msec next = policy->doubt_due > now ? policy->doubt_due : MSEC_NEVER;
+
+    return selection > now ? MIN(next, selection) : next;
+}
+
 msec policy_due(const struct policy *policy, msec now) {
     msec due = policy->dirty ? now : policy->wake;
 
     if (policy->listed && !policy->in_flight && !may_decide(policy))
         return policy->candidate_at + POLICY_CONFIRM_AFTER;
-    if (!may_decide(policy) || due == MSEC_NEVER)
+    if (!may_decide(policy))
         return MSEC_NEVER;
-    return MAX(due, earliest(policy));
+    if (due != MSEC_NEVER)
+        due = MAX(due, earliest(policy));
+    return MIN(due, next_list(policy, now));
 }
 
 bool policy_wants_list(const struct policy *policy, msec now) {
-    return !policy->confirmed.set && !policy->agreed && policy->has_candidate &&
-           now >= policy->candidate_at + POLICY_CONFIRM_AFTER;
+    if (!policy->confirmed.set)
+        return !policy->agreed && policy->has_candidate && now >= policy->candidate_at + POLICY_CONFIRM_AFTER;
+    return (policy->doubt_due != MSEC_NEVER && now >= policy->doubt_due) ||
+           (policy->selecting == SELECTING_ONCE && now >= policy->selecting_at + POLICY_CONFIRM_AFTER);
 }

@@ -3,9 +3,8 @@
  * State - what must survive a restart: since when addresses are gone, what the guard remembers and holds, which
  * addresses are there by the operator's word, and labels that are newer than the published ones.
  *
- * Times are of the wall clock in the file, for the monotonic one begins anew with the machine. A wall clock that went
- * back makes times of the future; those are taken as now, so that a wrong clock can lengthen a grace and never skip
- * one.
+ * Times in the file are of a calendar (see clock.c), for the monotonic clock begins anew with the machine. A calendar that went
+ * back makes times of the future; those are taken as now, so that it can lengthen a grace and never skip one.
  *
  * While a decision is under way the state is that after it: it is written in the same file as the set, so what the
  * set lost is counted there, once.
@@ -193,8 +192,8 @@ static int load_map(struct policy *policy, json_object *map, const struct times 
 static int load_gone(struct policy *policy, const char *text, json_object *value, const struct times *times) {
     struct mark *mark = find(policy, text);
 
-    if (mark)
-        (void)get_time(&mark->gone, value, times);
+    if (mark && get_time(&mark->gone, value, times))
+        mark->doubt = LONG_AGO; /* whatever said so: the first list after a restart is the second word */
     return 0;
 }
 

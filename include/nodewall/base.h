@@ -66,6 +66,7 @@ typedef int64_t msec;
 /* clock.c; pure modules do not call these, they are given `now`. */
 msec clock_now(void);      /* CLOCK_BOOTTIME: goes on while the machine is suspended, never jumps */
 msec clock_wall(void);     /* CLOCK_REALTIME since 1970 */
+const char *clock_boot(char buffer[40]);   /* tells one boot of the machine from another; "" if it cannot be known */
 #define TIME_TEXT_MAX 32
 const char *time_format(msec wall, char buffer[TIME_TEXT_MAX]);          /* 2026-11-24T05:00:00.123Z */
 const char *time_format_stamp(msec wall, char buffer[TIME_TEXT_MAX]);    /* Salt's _stamp: 2026-11-24T05:00:00.123000 */

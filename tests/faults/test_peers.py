@@ -183,7 +183,7 @@ def test_a_consumer_that_does_not_read(tmp_path):
             assert lane.status()["events"] - events == number and number > 3000, number
             wait_until(lambda: len(deaf.held) >= 2, 5, "the engine to have found the bus")
             assert not kube.asked(None, begun), "the server closed the watch, or we did"
-            assert lane.status()["publications"] - published <= 12, "a burst is one set"
+            assert lane.status()["publications"] - published <= 20, "eight sets may follow each other, then one a second"
             assert lane.engine.rss() - before < 4096
             print(f"{number / 8:.0f} events a second, memory {lane.engine.rss() - before:+} KiB, {lane.status()['publications'] - published} sets")
     finally:

@@ -8,6 +8,9 @@
 
 #define WALL 1700000000000      /* wall clock at now 0 */
 
+static bool bed_lists;           /* the server answers when a list is wanted; not while the first set is made */
+static char bed_living[4096], bed_bare[4096];    /* as last observed: what the server says when it is asked again */
+
 static struct set *bed_set(const char *text) {
     char *copy = strdup(text), *rest = NULL;
     struct set *set = NULL;
@@ -44,6 +47,7 @@ __attribute__((unused)) static struct policy *bed_new(const struct policy_option
     struct policy *policy = NULL;
 
     assert_int_equal(policy_new(&policy, options, set, state, now, wall), 0);
+    bed_lists = confirmed != NULL;
     return policy;
 }
 #pragma GCC diagnostic ignored "-Woverride-init"    /* defaults, and what a case says otherwise */
@@ -60,6 +64,10 @@ static void bed_observe_bare(struct policy *policy, const char *living, const ch
     labels[n] = NULL;
     assert_int_equal(policy_observe(policy, bed_set(living), labels, complete, now), 0);
     free(copy);
+    if (living != bed_living)
+        snprintf(bed_living, sizeof(bed_living), "%s", living);
+    if (bare != bed_bare)
+        snprintf(bed_bare, sizeof(bed_bare), "%s", bare);
 }
 
 __attribute__((unused)) static void bed_watch(struct policy *policy, const char *living, msec now) {
@@ -75,12 +83,16 @@ struct bed_step {
     enum policy_reason reason;
 };
 
-/* Decides; confirms what is decided. */
+/* Decides; confirms what is decided. A list that is wanted comes by at once, and says what was seen last. */
 __attribute__((unused)) static struct bed_step bed_step(struct policy *policy, msec now, bool must) {
     CLEANUP(policy_decision_done) struct policy_decision decision = {0};
     struct bed_step step = {.text = "-"};
 
     assert_int_equal(policy_decide(policy, now, must, &decision), 0);
+    if (!decision.set && !decision.save && policy_wants_list(policy, now) && bed_lists) {
+        bed_observe_bare(policy, bed_living, bed_bare, true, now);
+        assert_int_equal(policy_decide(policy, now, must, &decision), 0);
+    }
     step.reason = decision.reason;
     if (decision.set)
         bed_text(decision.set, step.text, sizeof(step.text));

@@ -2,6 +2,16 @@
 /* When a set goes: at once, then in windows; and again after a failure. */
 #include "bed.h"
 
+/* As bed_step, of a set that is too long for a text. */
+static const char *bed_count(struct policy *policy, msec now) {
+    CLEANUP(policy_decision_done) struct policy_decision decision = {0};
+
+    assert_int_equal(policy_decide(policy, now, false, &decision), 0);
+    if (decision.set || decision.save)
+        assert_int_equal(policy_confirmed(policy, decision.set, now), 0);
+    return decision.set ? "set" : "-";
+}
+
 static const char *grown(unsigned n, char buffer[4096]) {
     size_t used = 0;
 
@@ -11,9 +21,10 @@ static const char *grown(unsigned n, char buffer[4096]) {
     return buffer;
 }
 
-/* A node each 50 ms for ten seconds: when do sets go? */
-static void windows_double(void **state) {
-    static const msec want[] = {0, 200, 600, 1400, 3000, 5000, 7000, 9000};
+/* A node each 50 ms for ten seconds: when do sets go? A burst of them, then as they are earned. */
+static void a_storm(void **state) {
+    static const msec want[] = {0,    200,  400,  600,  800,  1000, 1200, 1400, 1600,
+                                1800, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000};
     CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(n1)");
     char living[4096];
     size_t n = 0;
@@ -27,15 +38,66 @@ static void windows_double(void **state) {
         assert_int_equal(now, want[n++]);
     }
     assert_int_equal(n, ARRAY_LENGTH(want));
-    assert_int_equal(policy_due(policy, 10000), 11000); /* the last ones are not forgotten */
-    assert_decides(policy, 10999, "-");
+    assert_int_equal(policy_due(policy, 10000), 10000); /* the last ones are not forgotten */
+    assert_string_equal(bed_step(policy, 10000, false).text, living);
+    /* A second later the next is a first one again, and eight later there may be a burst. */
+    bed_watch(policy, grown(nodes + 1, living), 11000);
     assert_string_equal(bed_step(policy, 11000, false).text, living);
-    /* Calm, and the next is a first one again. */
-    bed_watch(policy, grown(nodes + 1, living), 16000);
-    assert_int_equal(policy_due(policy, 16000), 16000);
-    assert_string_equal(bed_step(policy, 16000, false).text, living);
-    bed_watch(policy, grown(nodes + 2, living), 16010);
-    assert_int_equal(policy_due(policy, 16010), 16200);
+    bed_watch(policy, grown(nodes + 2, living), 11010);
+    assert_int_equal(policy_due(policy, 11010), 12000);
+    assert_decides(policy, 12000, living);
+    bed_watch(policy, grown(nodes + 3, living), 22000);
+    assert_decides(policy, 22000, living);
+    bed_watch(policy, grown(nodes + 4, living), 22010);
+    assert_int_equal(policy_due(policy, 22010), 22200);
+}
+
+/* A node each second, for as long as it takes: nobody waits because others came before. */
+static void a_busy_minute(void **state) {
+    CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(n1)");
+    char living[4096];
+
+    for (unsigned i = 2; i <= 60; i++) {
+        bed_watch(policy, grown(i, living), 1000 * (msec)i);
+        assert_decides(policy, 1000 * (msec)i, living);
+    }
+}
+
+/* The waits that are promised in policy.h, and the sets that they cost: n nodes, `apart` ms from each other. */
+static void waits_and_their_cost(void **state) {
+    static const struct {
+        unsigned n;
+        msec apart, longest;
+        unsigned sets;
+    } cases[] = {{50, 10, 190, 4}, {60, 1000, 0, 60}, {120, 500, 500, 69}, {500, 20, 980, 19}, {200, 5, 195, 6}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        CLEANUP(policy_freep) struct policy *policy = bed_running(OPTIONS(0), "10.0.0.1(a)");
+        unsigned came = 0, sent = 0, sets = 0;
+        msec longest = 0;
+
+        for (msec now = 0; sent < cases[i].n; now += 5) {
+            CLEANUP(set_freep) struct set *living = bed_set("");
+
+            if (came < cases[i].n && now >= cases[i].apart * came) {
+                came++;
+                for (unsigned j = 0; j < came; j++) {
+                    struct address address = {4, 32, {10, 1, (uint8_t)(j / 256), (uint8_t)j}};
+
+                    assert_int_equal(set_append(living, &address, "n"), 0);
+                }
+                assert_int_equal(set_seal(living), 0);
+                assert_int_equal(policy_observe(policy, TAKE_PTR(living), NULL, false, now), 0);
+            }
+            if (!strcmp(bed_count(policy, now), "-"))
+                continue;
+            longest = MAX(longest, now - cases[i].apart * sent);
+            sent = came;
+            sets++;
+        }
+        assert_int_equal(longest, cases[i].longest);
+        assert_int_equal(sets, cases[i].sets);
+    }
 }
 
 static void there_and_back_is_nothing(void **state) {
@@ -111,6 +173,6 @@ static void nothing_is_decided_in_between(void **state) {
     assert_decides(policy, 41000, "10.0.0.1(a) 10.0.0.3(c) 10.0.0.4(d)");
 }
 
-RUN(cmocka_unit_test(windows_double), cmocka_unit_test(there_and_back_is_nothing),
+RUN(cmocka_unit_test(a_storm), cmocka_unit_test(a_busy_minute), cmocka_unit_test(waits_and_their_cost), cmocka_unit_test(there_and_back_is_nothing),
         cmocka_unit_test(failures_wait_longer), cmocka_unit_test(the_reason_outlives_a_failure),
         cmocka_unit_test(nothing_is_decided_in_between))

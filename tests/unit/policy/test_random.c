@@ -26,6 +26,7 @@ struct world {
     /* What was last observed, and what follows from it. */
     mask living;
     bool bare[NODES], listed;
+    bool empty;                 /* a server that has lost its memory: every list has nothing */
     msec gone[ADDRESSES];       /* NEVER: lives, or its node is bare */
     int label[ADDRESSES];       /* node; NEVER: none, or not known for sure */
     msec labelled[ADDRESSES], wanted[ADDRESSES];
@@ -286,8 +287,12 @@ static void pass(struct world *world, msec duration) {
             break;
         world->time = MAX(world->time, due - world->offset);
         if (policy_wants_list(world->policy, now_of(world)))
-            observe(world, true, false);
+            observe(world, true, world->empty);
         step(world);
+        if (policy_wants_list(world->policy, now_of(world))) { /* what the step has found to be in doubt */
+            observe(world, true, world->empty);
+            step(world);
+        }
         /* What lives and may be in it waits for a window at most, and for no hold. */
         for (unsigned j = 0; j < ADDRESSES; j++)
             if (world->has_confirmed && expected(world) & ~world->confirmed & bit(j) & ~world->extra)
@@ -404,14 +409,17 @@ static void happen(struct world *world) {
             change_node(world);
         observe(world, true, false);
     } else if (what < 73) {
+        world->empty = true;
         observe(world, true, true);
         pass(world, roll(2) ? roll(20000) : roll(900000));
+        world->empty = false;
         observe(world, true, false);
     } else if (what < 78) {
         change_words(world);
     } else if (what < 80) {
         world->released |= world->confirmed & ~world->living;
         policy_release(world->policy, now_of(world));
+        world->n_sizes = 0; /* nor does what was let go make room for as large a loss again */
     } else if (what < 83 && world->saved) {
         crash(world);
         observe(world, false, false);

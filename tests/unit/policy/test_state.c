@@ -50,7 +50,8 @@ static void the_state_of_a_decision(void **state) {
     policy = bed_restart(
             policy, OPTIONS(.grace = 0), "10.0.0.1(a) 10.0.0.2(b)", 0, 0, WALL + 1000); /* written, then died */
     bed_list(policy, "10.0.0.1(a)", 0);
-    assert_settles(policy, 0, "-"); /* the third of four */
+    assert_settles(policy, 0, "-");
+    assert_settles(policy, POLICY_CONFIRM_AFTER, "-"); /* the third of four */
     assert_int_equal(bed_held(policy), 1);
 }
 
