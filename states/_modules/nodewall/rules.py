@@ -27,7 +27,7 @@ SOURCES = "an address, a network, `kubernetes: NAME`, `interface: NAME`, `minion
 # Beside the key that says the kind of a source.
 OPTIONS = {"within", "trust_grains", "function"}
 # Of a compound target: what a minion claims about itself (grains; S@ compares with the addresses in them, N@ may hold any of these).
-CLAIMED = re.compile(r"(?:\A|[\s(!])[GPSN]@")
+CLAIMED = re.compile(r"(?:\A|[\s(!])(?:[GP].?|[SN])@")  # G|@a|b brings its own delimiter
 FUNCTION = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)?\Z")
 
 
