@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML of any kind as a kubeconfig and as nodewall.yaml: refused with a sentence and a place, or what the headers promise.
- * The bytes are read from memory that has a name; nothing that they name is opened.
+ * YAML of any kind as a kubeconfig, as nodewall.yaml and as what an exec plugin prints: refused with a sentence and a place, or
+ * what the headers promise. The bytes are read from memory that has a name; nothing that they name is opened or run.
  */
 #include "fuzz.h"
 #include "nodewall/config.h"
+#include "nodewall/exec_plugin.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 static void check_problem(int r, const struct problem *problem) {
     MUST(r == 0 || r == -EINVAL);
@@ -42,6 +44,20 @@ static void check_cluster(const struct cluster_config *cluster) {
         check_endpoint(endpoint);
 }
 
+static void check_reply(const char *text, size_t size) {
+    const struct exec_plugin plugin = {.command = "/plugin", .api_version = "client.authentication.k8s.io/v1"};
+    CLEANUP(exec_reply_done) struct exec_reply reply = {0};
+    struct problem problem = {0};
+    int r = exec_reply_parse(&reply, &plugin, text, size, &problem);
+
+    check_problem(r, &problem);
+    if (r < 0)
+        return;
+    MUST(reply.token || reply.key.data);
+    MUST(!reply.token || (reply.token[0] && !strpbrk(reply.token, " \t\r\n")));
+    MUST(!reply.key.data == !reply.certificate.data);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
     CLEANUP(config_freep) struct config *config = NULL;
@@ -50,12 +66,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char path[64];
     int r;
 
-    MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+    MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size && fchmod(fd, 0600) == 0);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     r = endpoint_from_kubeconfig(&endpoint, path, NULL, &problem);
     check_problem(r, &problem);
     if (r == 0)
         check_endpoint(endpoint);
+    check_reply((const char *)data, size);
     problem = (struct problem){0};
     r = config_load(&config, path, &problem);
     check_problem(r, &problem);
