@@ -99,6 +99,7 @@ static int begin(struct source *source, const struct watch_want *want) {
         .idle = want->idle,
         .deadline = want->deadline,
         .fresh = want->fresh,
+        .protobuf = !want->json,
         .gzip = want->is_list,
     };
     int r;

@@ -95,9 +95,7 @@ int kube_client_new(struct kube_client **ret, struct http *http, struct endpoint
     client->fixed = calloc(HEADERS_MAX, sizeof(*client->fixed));
     if (!client->fixed)
         return -ENOMEM;
-    r = add_fixed(client, "Accept", "application/json");
-    if (r >= 0)
-        r = add_impersonation(client, &endpoint->as);
+    r = add_impersonation(client, &endpoint->as);
     if (r < 0)
         return r;
     client->endpoint = endpoint; /* only now, so that a failure leaves it to the caller */
@@ -186,7 +184,7 @@ static int send_request(struct kube_request *request) {
     const struct kube_options *options = &request->options;
     const struct endpoint *endpoint = client->endpoint;
     const struct credentials *held = &client->credentials;
-    const char *headers[HEADERS_MAX + 2] = {0};
+    const char *headers[HEADERS_MAX + 3] = {0};
     CLEANUP(secret_done) char *authorization = NULL;
     CLEANUP(cleanup_free) char *url = NULL;
     struct http_options wanted = {
@@ -211,12 +209,14 @@ static int send_request(struct kube_request *request) {
         return r;
     }
     memcpy(headers, client->fixed, client->n_fixed * sizeof(*headers));
+    headers[client->n_fixed] = options->protobuf ? "Accept: application/vnd.kubernetes.protobuf, application/json"
+                                                 : "Accept: application/json";
     if (held->token.data) {
         if (asprintf(&authorization, "Authorization: Bearer %s", held->token.data) < 0) {
             authorization = NULL;
             return -ENOMEM;
         }
-        headers[client->n_fixed] = authorization;
+        headers[client->n_fixed + 1] = authorization;
     }
     return http_get(&request->http, client->http, url, &wanted, &callbacks, request);
 }

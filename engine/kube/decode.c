@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decode - json-c's tree of one object, and the few of its fields that are taken along.
+ * Decode - JSON: json-c's tree of one object, and the few of its fields that are taken along. decode_protobuf.c does the
+ * same for the API server's other encoding; decode_fields.c says what a field must be.
  *
  * Two kinds of strictness. What would become a wrong picture (a node's identity, its addresses, a resourceVersion) must
  * be there and right, or the whole object is refused. What only explains (a Status) is taken as far as it goes, for an
  * answer that cannot be read must still be acted upon.
  *
- * Keeps: what comes out is UTF-8 without NUL, names are such that they may stand in a path or a tag, a resourceVersion
- * is a decimal and not zero (zero would ask for "any", not for "since").
+ * Keeps: what comes out is UTF-8 without NUL.
  * Does not: judge addresses, remember anything, keep json-c's tree. Owns: nothing beyond a call.
  */
-#include "nodewall/decode.h"
+#include "decode_fields.h"
 
 #include "nodewall/json.h"
 #include "prune.h"
@@ -20,7 +20,6 @@
 
 #define DEPTH_MAX 128           /* managedFields nest to about 12 */
 #define CONTAINERS_MAX 65536    /* objects and arrays in what prune leaves of one; json-c makes 760 bytes of "{}" */
-#define RETRY_MAX 86400         /* seconds; only so that the sum of milliseconds stays small */
 
 /* Absence and null are the same, as in Go's decoder. */
 enum presence { ABSENT, PRESENT, WRONG };
@@ -118,33 +117,6 @@ static int parse(json_object **ret, const char *data, size_t size, size_t *ret_c
     return 0;
 }
 
-/* How many bytes of text to take when there is room for `room` with a NUL: whole characters. */
-static size_t fitting(const char *text, size_t size, size_t room) {
-    if (size < room)
-        return size;
-    size = room - 1;
-    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
-        size--;
-    return size;
-}
-
-/* For people: control characters (C0, DEL, and C1 as UTF-8) become blanks. */
-static void copy_plain(char *ret, size_t room, const char *text) {
-    size_t n = fitting(text, strlen(text), room);
-
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0) {
-            ret[i++] = ' ';
-            ret[i] = ' ';
-        } else {
-            ret[i] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
-        }
-    }
-    ret[n] = '\0';
-}
-
 /* metadata.resourceVersion; "" when there is none. */
 static int read_rv(char ret[RV_MAX + 1], json_object *metadata) {
     const char *text;
@@ -155,14 +127,7 @@ static int read_rv(char ret[RV_MAX + 1], json_object *metadata) {
         ret[0] = '\0';
         return 0;
     case PRESENT:
-        if (size == 0) { /* Go leaves out what is empty; some servers write it */
-            ret[0] = '\0';
-            return 0;
-        }
-        if (!decimal_is(text) || strspn(text, "0") == size || size > RV_MAX)
-            return -EBADMSG;
-        memcpy(ret, text, size + 1);
-        return 0;
+        return field_rv(ret, text, size);
     default:
         return -EBADMSG;
     }
@@ -176,22 +141,14 @@ static bool is_kind(json_object *object, const char *kind, bool may_be_absent) {
     return (presence == ABSENT && may_be_absent) || (presence == PRESENT && strcmp(text, kind) == 0);
 }
 
-static bool uid_is(const char *text, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        if (text[i] <= ' ' || text[i] >= 0x7f)
-            return false;
-    return size >= 1 && size <= NODE_UID_MAX;
-}
-
 static int read_identity(struct node *node, json_object *metadata) {
     const char *name, *uid, *leaving;
     size_t name_size, uid_size, leaving_size;
 
-    if (find_text(metadata, "name", &name, &name_size) != PRESENT || !name_is_node(name) ||
-        find_text(metadata, "uid", &uid, &uid_size) != PRESENT || !uid_is(uid, uid_size))
+    if (find_text(metadata, "name", &name, &name_size) != PRESENT ||
+        find_text(metadata, "uid", &uid, &uid_size) != PRESENT || field_name(node->name, name, name_size) < 0 ||
+        field_uid(node->uid, uid, uid_size) < 0)
         return -EBADMSG;
-    memcpy(node->name, name, name_size + 1);
-    memcpy(node->uid, uid, uid_size + 1);
     switch (find_text(metadata, "deletionTimestamp", &leaving, &leaving_size)) {
     case WRONG:
         return -EBADMSG;
@@ -214,9 +171,7 @@ static int find_own_word(json_object *from, const char *key, const char **ret, s
     return presence == WRONG ? -EBADMSG : 0;
 }
 
-/* 1: one that somebody can ask for; 0: its type is none. These texts are the node's own, and no API server checks them: were
- * a NUL in one reason to refuse the object, one node could keep us from reading any list. It becomes a '?', which no
- * address has. */
+/* As field_address. */
 static int read_address(struct node_address *ret, json_object *object) {
     const char *type, *text;
     size_t type_size, text_size;
@@ -224,19 +179,13 @@ static int read_address(struct node_address *ret, json_object *object) {
     if (!json_object_is_type(object, json_type_object) || find_own_word(object, "type", &type, &type_size) < 0 ||
         find_own_word(object, "address", &text, &text_size) < 0)
         return -EBADMSG;
-    if (type_size >= sizeof(ret->type) || memchr(type, 0, type_size))
-        return 0;
-    memcpy(ret->type, type, type_size + 1);
-    text_size = fitting(text, text_size, sizeof(ret->text));
-    for (size_t i = 0; i < text_size; i++)
-        ret->text[i] = text[i] ? text[i] : '?';
-    ret->text[text_size] = '\0';
-    return 1;
+    return field_address(ret, type, type_size, text, text_size);
 }
 
 static int read_addresses(struct node *node, json_object *object) {
     json_object *status, *list;
     size_t n;
+    int r;
 
     if (find(object, "status", json_type_object, &status) == WRONG)
         return -EBADMSG;
@@ -249,14 +198,14 @@ static int read_addresses(struct node *node, json_object *object) {
         break;
     }
     n = json_object_array_length(list);
-    node->addresses = calloc(MAX(MIN(n, (size_t)NODE_ADDRESSES_MAX), (size_t)1), sizeof(*node->addresses));
-    if (!node->addresses)
-        return -ENOMEM;
+    r = field_addresses_new(node, n);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < n; i++) {
         struct node_address spare;
         bool full = node->n_addresses == NODE_ADDRESSES_MAX;
-        int r = read_address(full ? &spare : &node->addresses[node->n_addresses], json_object_array_get_idx(list, i));
 
+        r = read_address(full ? &spare : &node->addresses[node->n_addresses], json_object_array_get_idx(list, i));
         if (r < 0)
             return r;
         if (full)
@@ -298,22 +247,18 @@ static int read_node(struct node **ret, json_object *object, size_t cut) {
     return 0;
 }
 
-/* client-go's apierrors.IsTooLargeResourceVersionError: the cause, and the sentence of servers before 1.18. */
-static bool is_too_large(const struct kube_status *status, json_object *details) {
-    static const char *const sentence = "Too large resource version";
+static bool cause_is_too_large(json_object *details) {
     json_object *causes;
     const char *text;
     size_t size;
 
-    if (strstr(status->message, sentence))
-        return true;
     if (find(details, "causes", json_type_array, &causes) != PRESENT)
         return false;
     for (size_t i = 0; i < json_object_array_length(causes); i++) {
         json_object *cause = json_object_array_get_idx(causes, i);
 
-        if ((find_text(cause, "reason", &text, &size) == PRESENT && strcmp(text, "ResourceVersionTooLarge") == 0) ||
-            (find_text(cause, "message", &text, &size) == PRESENT && strstr(text, sentence)))
+        if ((find_text(cause, "reason", &text, &size) == PRESENT && field_reason_is_too_large(text, size)) ||
+            (find_text(cause, "message", &text, &size) == PRESENT && field_message_is_too_large(text, size)))
             return true;
     }
     return false;
@@ -324,26 +269,22 @@ static int read_status(struct kube_status *ret, json_object *object) {
     json_object *details, *number;
     const char *text;
     size_t size;
-    int64_t value;
 
     if (!is_kind(object, "Status", false))
         return -EBADMSG;
-    if (find(object, "code", json_type_int, &number) == PRESENT) {
-        value = json_object_get_int64(number);
-        status.code = value >= 100 && value <= 599 ? (unsigned)value : 0;
-    }
+    if (find(object, "code", json_type_int, &number) == PRESENT)
+        field_code(&status, json_object_get_int64(number));
     if (find_text(object, "reason", &text, &size) == PRESENT)
-        copy_plain(status.reason, sizeof(status.reason), text);
-    if (find_text(object, "message", &text, &size) == PRESENT)
-        copy_plain(status.message, sizeof(status.message), text);
+        field_plain(status.reason, sizeof(status.reason), text, size);
+    if (find_text(object, "message", &text, &size) == PRESENT) {
+        field_plain(status.message, sizeof(status.message), text, size);
+        status.too_large = field_message_is_too_large(text, size);
+    }
     if (find(object, "details", json_type_object, &details) != PRESENT)
         details = NULL;
-    if (find(details, "retryAfterSeconds", json_type_int, &number) == PRESENT) {
-        value = json_object_get_int64(number);
-        if (value > 0)
-            status.retry_after = 1000 * MIN(value, RETRY_MAX);
-    }
-    status.too_large = is_too_large(&status, details);
+    if (find(details, "retryAfterSeconds", json_type_int, &number) == PRESENT)
+        field_retry_after(&status, json_object_get_int64(number));
+    status.too_large = status.too_large || cause_is_too_large(details);
     *ret = status;
     return 0;
 }
@@ -364,10 +305,9 @@ int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size)
 
     if (r < 0)
         return r;
-    if (find_text(json_get(object, "metadata"), "name", &name, &n) != PRESENT || !name_is_node(name))
+    if (find_text(json_get(object, "metadata"), "name", &name, &n) != PRESENT)
         return -EBADMSG;
-    memcpy(ret, name, n + 1);
-    return 0;
+    return field_name(ret, name, n);
 }
 
 int decode_status(struct kube_status *ret, const char *data, size_t size) {
@@ -382,21 +322,10 @@ void watch_line_done(struct watch_line *line) {
 }
 
 static int read_type(enum watch_type *ret, json_object *object) {
-    static const char *const names[] = {
-        [WATCH_ADDED] = "ADDED",       [WATCH_MODIFIED] = "MODIFIED", [WATCH_DELETED] = "DELETED",
-        [WATCH_BOOKMARK] = "BOOKMARK", [WATCH_ERROR] = "ERROR",
-    };
     const char *text;
     size_t size;
 
-    if (find_text(object, "type", &text, &size) != PRESENT)
-        return -EBADMSG;
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (enum watch_type)i;
-            return 0;
-        }
-    return -EBADMSG;
+    return find_text(object, "type", &text, &size) == PRESENT ? field_watch_type(ret, text, size) : -EBADMSG;
 }
 
 int decode_watch_line(struct watch_line *ret, const char *data, size_t size) {
@@ -441,9 +370,8 @@ static int read_list_metadata(struct list_head *head, json_object *metadata) {
     r = read_rv(head->rv, metadata);
     if (r < 0)
         return r;
-    if (find_text(metadata, "continue", &next, &size) == WRONG || size >= sizeof(head->next))
+    if (find_text(metadata, "continue", &next, &size) == WRONG || field_continue(head, next, size) < 0)
         return -EBADMSG;
-    memcpy(head->next, next, size + 1);
     head->remaining = -1;
     if (find(metadata, "remainingItemCount", json_type_int, &remaining) == PRESENT)
         head->remaining = json_object_get_int64(remaining);
@@ -467,3 +395,11 @@ int decode_list_member(struct list_head *head, const char *key, size_t key_size,
                          memcmp(json_object_get_string(value), "NodeList", 8) == 0;
     return 0;
 }
+
+const struct decoder decode_json = {
+    .node = decode_node,
+    .node_name = decode_node_name,
+    .watch_line = decode_watch_line,
+    .status = decode_status,
+    .list_member = decode_list_member,
+};

@@ -197,8 +197,6 @@ static int start(struct watch *watch, msec now, struct watch_want *ret) {
     bool is_list = watch->want_list;
     int r = make_path(watch, is_list, seconds);
 
-    if (r >= 0)
-        r = frame_new(&request->frame, is_list ? FRAME_LIST : FRAME_LINES, FRAME_LIMIT);
     if (r < 0)
         return r;
     if (is_list && watch->pages.n == 0)
@@ -207,7 +205,8 @@ static int start(struct watch *watch, msec now, struct watch_want *ret) {
     request->is_list = is_list;
     request->began = now;
     request->head.remaining = -1;
-    *ret = (struct watch_want){.action = WATCH_START, .path = watch->path, .is_list = is_list, .fresh = watch->fresh};
+    *ret = (struct watch_want){.action = WATCH_START, .path = watch->path, .is_list = is_list, .fresh = watch->fresh,
+                                .json = watch->json};
     if (is_list) {
         ret->idle = LIST_IDLE;
         ret->deadline = watch->pages.restarts >= 2 ? LIST_DEADLINE : PAGE_DEADLINE;
@@ -266,17 +265,29 @@ int watch_next(struct watch *watch, msec now, struct watch_want *ret) {
 
 /* ---- what came ---- */
 
-static bool is_json(const char *content_type) {
-    static const char json[] = "application/json";
+static bool is_type(const char *content_type, const char *type) {
+    size_t n = strlen(type);
 
-    /* Who says nothing is judged by the body alone. */
-    return !content_type || !content_type[0] ||
-           (strncasecmp(content_type, json, strlen(json)) == 0 && strchr("; \t", content_type[strlen(json)]));
+    return strncasecmp(content_type, type, n) == 0 && strchr("; \t", content_type[n]);
+}
+
+/* NULL: neither of the two encodings. Who says nothing is judged by the body alone. */
+static const struct decoder *decoder_of(const char *content_type) {
+    if (!content_type || !content_type[0] || is_type(content_type, "application/json"))
+        return &decode_json;
+    return is_type(content_type, "application/vnd.kubernetes.protobuf") ? &decode_protobuf : NULL;
+}
+
+static enum frame_shape shape_of(const struct request *request) {
+    if (request->decoder == &decode_protobuf)
+        return request->is_list ? FRAME_PROTOBUF_LIST : FRAME_PROTOBUF_EVENTS;
+    return request->is_list ? FRAME_LIST : FRAME_LINES;
 }
 
 int watch_headers(struct watch *watch, msec now, unsigned status, const char *content_type, msec retry_after) {
     struct request *request = &watch->request;
     char text[200];
+    int r;
 
     watch->stats.last_byte = now;
     if (!request->running || request->dead)
@@ -284,14 +295,18 @@ int watch_headers(struct watch *watch, msec now, unsigned status, const char *co
     request->status = status;
     request->retry_after = retry_after;
     request->answered = now;
+    request->decoder = decoder_of(content_type);
     if (status != 200)
         return 0;
-    if (!is_json(content_type)) {
+    if (!request->decoder) {
         snprintf(text, sizeof(text),
                  "the API server answers with %.60s and not with JSON; is a proxy or a login page in between?",
                  content_type);
         return watch_fail_wrong(watch, now, text);
     }
+    r = frame_new(&request->frame, shape_of(request), FRAME_LIMIT);
+    if (r < 0)
+        return r;
     request->taken = true;
     return request->is_list ? list_begin(watch) : 0;
 }
@@ -334,9 +349,8 @@ static int watch_lines(struct watch *watch, msec now) {
             return 0;
         if (r == -E2BIG)
             return watch_fail_wrong(watch, now, "an event of the watch is larger than 16 MiB");
-        if (r < 0)
-            return r;
-        r = decode_watch_line(&line, piece.data, piece.size);
+        if (r >= 0)
+            r = request->decoder->watch_line(&line, piece.data, piece.size);
         if (r == -EBADMSG) /* passing it over would lose an event for ever */
             r = watch_fail_wrong(watch, now, "an event of the watch cannot be read");
         else if (r >= 0)
@@ -378,8 +392,8 @@ static int end_refused(struct watch *watch, msec now, const char *text) {
     struct kube_status said;
     int r = -EBADMSG;
 
-    if (request->n_refusal > 0)
-        r = decode_status(&said, request->refusal, request->n_refusal);
+    if (request->n_refusal > 0 && request->decoder)
+        r = request->decoder->status(&said, request->refusal, request->n_refusal);
     if (r == -ENOMEM)
         return r;
     return watch_fail_refused(watch, now, request->status, r < 0 ? NULL : &said, text);

@@ -36,7 +36,7 @@ int list_abandon(struct watch *watch) {
 
 static int wrong_node(struct watch *watch, msec now, const struct frame_piece *piece) {
     char name[NODE_NAME_MAX + 1], text[NODE_NAME_MAX + 200];
-    int r = decode_node_name(name, piece->data, piece->size);
+    int r = watch->request.decoder->node_name(name, piece->data, piece->size);
 
     if (r == -ENOMEM)
         return r;
@@ -51,7 +51,7 @@ static int wrong_node(struct watch *watch, msec now, const struct frame_piece *p
 static int take_node(struct watch *watch, msec now, const struct frame_piece *piece) {
     CLEANUP(node_freep) struct node *node = NULL;
     struct watch_event *event;
-    int r = decode_node(&node, piece->data, piece->size);
+    int r = watch->request.decoder->node(&node, piece->data, piece->size);
 
     if (r == -EBADMSG)
         return wrong_node(watch, now, piece);
@@ -86,7 +86,8 @@ int list_body(struct watch *watch, msec now) {
         if (r == FRAME_OBJECT)
             r = take_node(watch, now, &piece);
         else if (r == FRAME_MEMBER)
-            r = decode_list_member(&request->head, piece.key, piece.key_size, piece.data, piece.size);
+            r = request->decoder->list_member(&request->head, piece.key, piece.key_size, piece.data,
+                                              piece.size);
         if (r == -EBADMSG)
             r = watch_fail_wrong(watch, now, "the list's kind or metadata cannot be read");
         if (r < 0)

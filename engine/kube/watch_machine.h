@@ -12,14 +12,15 @@ struct request {
     bool running;
     bool dead;                  /* given up: the driver is told to cancel it, and nothing of it counts any more */
     bool is_list;
-    bool taken;                 /* 200, and said to be JSON */
+    bool taken;                 /* 200, and said to be what was asked for */
     bool confirmed;             /* a watch that does what a watch does */
     bool complete;              /* a list whose last bracket came */
     unsigned status;            /* 0: no headers yet */
     msec retry_after;
     msec began, answered;
     uint64_t lines, items;
-    struct frame *frame;
+    struct frame *frame;        /* from the headers on, if taken */
+    const struct decoder *decoder;      /* of what is sent, refusals too */
     struct list_head head;
     char *refusal;              /* body of what is no 200 */
     size_t n_refusal;
@@ -46,6 +47,7 @@ struct watch {
     bool doubt;                 /* rv or picture may be wrong: no watch before a list */
     bool relist_now;            /* watch_relist was called */
     bool fresh;                 /* the next request goes over a new connection */
+    bool json;                  /* something in between garbles protobuf: no more of it */
     msec due, floor;            /* of the next request; the part that the server asked for */
     msec relist_due;
     char rv[RV_MAX + 1];

@@ -123,6 +123,8 @@ int watch_fail(struct watch *watch, msec now, const struct failure *failure) {
 }
 
 int watch_fail_wrong(struct watch *watch, msec now, const char *text) {
+    if (watch->request.decoder == &decode_protobuf)
+        watch->json = true; /* which says more about what is wrong, and which proxies let through */
     return watch_fail(watch, now, &(struct failure){.trouble = WATCH_TROUBLE_WRONG, .status = watch->request.status,
                                                     .retry_after = -1, .doubt = true, .text = text});
 }
@@ -213,6 +215,8 @@ int watch_fail_refused(struct watch *watch, msec now, unsigned status, const str
         snprintf(sentence, sizeof(sentence), "%s", text);
     if (is_gone(status, said))
         return watch_fail_gone(watch, now, status, sentence);
+    if (status == 406)
+        watch->json = true;
     failure = judge(watch, status, said && said->too_large);
     failure.retry_after = MAX(watch->request.retry_after, said ? said->retry_after : -1);
     failure.text = sentence;

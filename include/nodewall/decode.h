@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decode - the few fields of Kubernetes' objects that matter here, out of untrusted JSON. Pure.
+ * Decode - the few fields of Kubernetes' objects that matter here, out of untrusted JSON or protobuf. Pure.
  *
  * A node's addresses come out as they were written; what an address is, inventory.h decides. Unknown fields are passed
  * over, fields of the wrong type make the object invalid. Strings longer than anything Kubernetes allows, or with a NUL
@@ -69,3 +69,14 @@ int decode_status(struct kube_status *ret, const char *data, size_t size);
 int decode_list_member(struct list_head *head, const char *key, size_t key_size, const char *data, size_t size);
 /* The name of what decode_node refuses, for a person to look at: 0, or -EBADMSG if not even that can be read. */
 int decode_node_name(char ret[NODE_NAME_MAX + 1], const char *data, size_t size);
+
+/* The same calls for each encoding that an API server may answer with. Of a protobuf, `data` is what frame.h hands out:
+ * a bare Node message in a list, a WatchEvent message in a watch; a Status with its k8s prefix. */
+struct decoder {
+    int (*node)(struct node **ret, const char *data, size_t size);
+    int (*node_name)(char ret[NODE_NAME_MAX + 1], const char *data, size_t size);
+    int (*watch_line)(struct watch_line *ret, const char *data, size_t size);
+    int (*status)(struct kube_status *ret, const char *data, size_t size);
+    int (*list_member)(struct list_head *head, const char *key, size_t key_size, const char *data, size_t size);
+};
+extern const struct decoder decode_json, decode_protobuf;

@@ -31,6 +31,7 @@ struct kube_options {
     msec deadline;      /* 0: none */
     size_t limit;       /* bytes of body; 0: none */
     bool fresh;         /* new connection; say so after any failure */
+    bool protobuf;      /* is welcome, JSON too; else JSON alone */
     bool gzip;          /* for lists; a watch is never compressed */
 };
 

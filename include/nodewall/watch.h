@@ -38,7 +38,8 @@ struct watch_want {
     enum watch_action action;
     msec due;                   /* WAIT: MSEC_NEVER is possible */
     const char *path;           /* START: percent-encoded, from the root of the API; valid until the next call */
-    bool is_list;               /* START: gzip is welcome, Content-Type must be JSON */
+    bool is_list;               /* START: gzip is welcome */
+    bool json;                  /* START: the answer must be JSON; else protobuf is as good, and cheaper */
     bool fresh;                 /* START: on a new connection */
     msec idle, deadline;        /* START: longest silence and longest life of the request */
 };

@@ -31,7 +31,7 @@ HEADER_HOME = {
     "bus": "bus", "event": "bus", "pack": "bus", "outbox": "bus", "minion": "bus", "followup": "bus", "monitor": "monitor",
     "status": "status",
 }
-KUBE_PURE = {"watch.c", "watch_list.c", "watch_trouble.c", "watch_machine.h", "frame.c", "decode.c", "prune.c", "prune.h", "backoff.c"}
+KUBE_PURE = {"backoff", "decode", "frame", "protobuf", "prune", "watch"}         # the noun of a file: watch.c, watch_list.c, …
 PURE_BANS = re.compile(r'#include\s+["<](uv|curl/|zmq|msgpack|nodewall/log|time\.h|sys/socket|unistd)|\bclock_(now|wall)\s*\(')
 PURE = {"kube_pure", "inventory", "policy", "monitor"}
 
@@ -50,7 +50,7 @@ def layer_of(path):
     if parts[0] != "engine" or len(parts) < 3 or parts[1] == "cmd":
         return None
     if parts[1] == "kube":
-        return "kube_pure" if path.name in KUBE_PURE else "kube"
+        return "kube_pure" if path.stem.split("_")[0] in KUBE_PURE else "kube"
     return parts[1]
 
 

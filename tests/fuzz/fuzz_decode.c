@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever decode takes must be what decode.h promises. First byte: which of its calls. */
+/* Whatever decode takes must be what decode.h promises. First byte: which of its calls, and from 5 on of
+ * which encoding. */
 #include "nodewall/decode.h"
 #include "fuzz.h"
 
@@ -49,34 +50,35 @@ static int decode_one(uint8_t which, const char *text, size_t n) {
     struct kube_status status;
     struct list_head head = {.remaining = -1};
     char name[NODE_NAME_MAX + 1];
+    const struct decoder *decoder = which % 10 < 5 ? &decode_json : &decode_protobuf;
     int r;
 
     switch (which % 5) {
     case 0:
-        r = decode_node(&node, text, n);
+        r = decoder->node(&node, text, n);
         MUST((r == 0) == !!node);
         if (r == 0)
             check_node(node);
         return r;
     case 1:
-        r = decode_watch_line(&line, text, n);
+        r = decoder->watch_line(&line, text, n);
         if (r == 0)
             check_line(&line);
         return r;
     case 2:
-        r = decode_status(&status, text, n);
+        r = decoder->status(&status, text, n);
         if (r == 0)
             check_status(&status);
         return r;
     case 3:
-        r = decode_list_member(&head, "metadata", 8, text, n);
+        r = decoder->list_member(&head, "metadata", 8, text, n);
         if (r == 0) {
             check_rv(head.rv);
             MUST(memchr(head.next, '\0', sizeof(head.next)));
         }
         return r;
     default:
-        r = decode_node_name(name, text, n);
+        r = decoder->node_name(name, text, n);
         MUST(r < 0 || name_is_node(name));
         return r;
     }

@@ -80,7 +80,7 @@ static void settle(struct bed *bed) {
 
 static size_t step(struct bed *bed, const uint8_t *data, size_t size) {
     static const unsigned statuses[] = {200, 200, 200, 200, 410, 429, 503, 401, 403, 400, 500, 504, 404, 302, 502, 422};
-    static const char *const types[] = {"application/json", NULL, "text/html"};
+    static const char *const types[] = {"application/json", "application/vnd.kubernetes.protobuf", "text/html"};
     uint8_t what = data[0] & 7, much = data[0] >> 3;
     size_t used = 1;
 

@@ -5,7 +5,7 @@
  * passes only where the story or the machine waits.
  *
  * Each story is told in parts of 1, of 7 and of 65536 bytes, for where the network cuts must change nothing, and with
- * five seeds, for what is expected must not hang on one chance.
+ * five seeds, for what is expected must not hang on one chance; all of that in JSON and in protobuf.
  * Usage: replay FOLDER... speaks TAP; replay --print FOLDER shows what happens, to be judged line by line before it
  * becomes an expect.jsonl.
  */
@@ -20,6 +20,9 @@ struct player {
     msec free_since;            /* when the last request ended */
     bool running, answered;
     size_t part;                /* bytes fed at once */
+    bool protobuf;              /* wanted by the one who tells the story */
+    bool json;                  /* wanted by the machine */
+    bool framed;                /* the answer that runs is in protobuf */
     json_object *actual;        /* what came out, in order */
     json_object *nodes, *staged; /* the picture, and that of the list that is told: "name uid" -> node */
 };
@@ -114,6 +117,7 @@ static void started(struct player *player, const struct watch_want *want) {
         script_fail("a second request while one runs");
     player->running = true;
     player->answered = false;
+    player->json = want->json;
     if (want->is_list) {
         item = tell(player, "start", "list");
         json_object_object_add(item, "query", json_object_new_string(want->path + strlen("/api/v1/nodes?") -
@@ -206,14 +210,18 @@ static void end(struct player *player, const char *how, const char *text) {
 static void answer(struct player *player, json_object *answer) {
     json_object *status = json_get(answer, "status"), *type = json_get(answer, "type"), *how = json_get(answer, "end");
     json_object *retry = json_get(answer, "retry_after"), *after = json_get(answer, "after");
-    CLEANUP(bytes_done) struct bytes bytes = script_body(answer);
+    CLEANUP(bytes_done) struct bytes bytes = {0};
 
     await_request(player);
+    player->framed = player->protobuf && !player->json;
+    bytes = script_body(answer, &player->framed);
     if (after)
         pass(player, json_object_get_int64(after));
     player->answered = true;
     must(watch_headers(player->watch, player->now, status ? (unsigned)json_object_get_int(status) : 200,
-                       type ? json_object_get_string(type) : "application/json",
+                       type             ? json_object_get_string(type)
+                       : player->framed ? "application/vnd.kubernetes.protobuf;stream=watch"
+                                        : "application/json",
                        retry ? 1000 * json_object_get_int64(retry) : -1), "watch_headers");
     settle(player);
     feed(player, &bytes);
@@ -240,7 +248,7 @@ static void act(struct player *player, json_object *step) {
         pass(player, json_object_get_int64(json_get(step, "after")));
         end(player, "no answer", json_object_get_string(argument));
     } else if ((argument = json_get(step, "lines"))) {
-        CLEANUP(bytes_done) struct bytes bytes = script_lines(argument);
+        CLEANUP(bytes_done) struct bytes bytes = script_lines(argument, player->framed);
 
         feed(player, &bytes);
     } else if ((argument = json_get(step, "end"))) {
@@ -259,8 +267,8 @@ static void act(struct player *player, json_object *step) {
     }
 }
 
-static json_object *play(json_object *in, size_t part, uint32_t seed) {
-    struct player player = {.now = 1000000, .free_since = 1000000, .part = part, .actual = json_object_new_array(),
+static json_object *play(json_object *in, size_t part, uint32_t seed, bool protobuf) {
+    struct player player = {.now = 1000000, .free_since = 1000000, .part = part, .protobuf = protobuf, .actual = json_object_new_array(),
                             .nodes = json_object_new_object()};
 
     must(watch_new(&player.watch, &(struct watch_options){.seed = seed}), "watch_new");
@@ -324,12 +332,13 @@ static bool run(const char *directory, unsigned *number) {
     bool good = true;
 
     for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
-        for (uint32_t seed = 0; seed < 5; seed++) {
-            CLEANUP(json_putp) json_object *actual = play(in, parts[i], seed);
+        for (uint32_t seed = 0; seed < 10; seed++) {
+            bool protobuf = seed % 2 == 1;
+            CLEANUP(json_putp) json_object *actual = play(in, parts[i], seed / 2, protobuf);
 
             if (judge(expected, actual))
                 continue;
-            printf("# in parts of %zu, seed %u\n", parts[i], seed);
+            printf("# in parts of %zu, seed %u, %s\n", parts[i], seed / 2, protobuf ? "protobuf" : "JSON");
             good = false;
             i = ARRAY_LENGTH(parts) - 1;
             break;
@@ -345,7 +354,7 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 3 && strcmp(argv[1], "--print") == 0) {
         CLEANUP(json_putp) json_object *in = script_load(argv[2], "in.jsonl");
-        CLEANUP(json_putp) json_object *actual = play(in, 65536, 0);
+        CLEANUP(json_putp) json_object *actual = play(in, 65536, 0, false);
 
         for (size_t i = 0; i < json_object_array_length(actual); i++)
             puts(json_object_to_json_string_ext(json_object_array_get_idx(actual, i), JSON_C_TO_STRING_SPACED));

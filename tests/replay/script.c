@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "script.h"
+#include "script_protobuf.h"
 
 #include <string.h>
 
@@ -113,7 +113,7 @@ static void put_line(FILE *to, json_object *line) {
         return;
     }
     if (json_get(line, "fill")) {
-        fputs("{\"type\":\"ADDED\",\"object\":{\"x\":\"", to);
+        fputs("{\"type\":\"ADDED\",\"object\":{\"kind\":\"Node\",\"x\":\"", to);
         for (int64_t i = json_object_get_int64(json_get(line, "fill")); i > 0; i--)
             fputc('x', to);
         fputs("\",\"metadata\":{\"name\":\"large\",\"uid\":\"u-large\",\"resourceVersion\":\"900\"}}}\n", to);
@@ -139,33 +139,49 @@ static void put_line(FILE *to, json_object *line) {
     fputs("}\n", to);
 }
 
-struct bytes script_lines(json_object *lines) {
-    struct bytes bytes = {0};
+struct bytes script_lines(json_object *lines, bool protobuf) {
+    struct bytes bytes = {0}, frames;
     FILE *to = open_memstream(&bytes.data, &bytes.n);
 
     for (size_t i = 0; i < json_object_array_length(lines); i++)
         put_line(to, json_object_array_get_idx(lines, i));
     fclose(to);
+    if (!protobuf)
+        return bytes;
+    frames = script_protobuf_lines(&bytes);
+    bytes_done(&bytes);
+    return frames;
+}
+
+static struct bytes object(json_object *list, json_object *body) {
+    struct bytes bytes = {0};
+    FILE *to = open_memstream(&bytes.data, &bytes.n);
+
+    if (list)
+        put_list(to, list);
+    else if (json_object_is_type(body, json_type_string))
+        fputs(json_object_get_string(body), to);
+    else if (body)
+        fputs(json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN), to);
+    fclose(to);
     return bytes;
 }
 
-struct bytes script_body(json_object *answer) {
-    json_object *lines = json_get(answer, "lines"), *list = json_get(answer, "list"), *body = json_get(answer, "body");
-    json_object *cut = json_get(answer, "cut");
-    struct bytes bytes = {0};
+struct bytes script_body(json_object *answer, bool *protobuf) {
+    json_object *lines = json_get(answer, "lines"), *cut = json_get(answer, "cut");
+    struct bytes bytes, other;
 
+    *protobuf = *protobuf && !json_get(answer, "type") && !json_get(answer, "json");
     if (lines) {
-        bytes = script_lines(lines);
+        bytes = script_lines(lines, *protobuf);
     } else {
-        FILE *to = open_memstream(&bytes.data, &bytes.n);
-
-        if (list)
-            put_list(to, list);
-        else if (json_object_is_type(body, json_type_string))
-            fputs(json_object_get_string(body), to);
-        else if (body)
-            fputs(json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN), to);
-        fclose(to);
+        bytes = object(json_get(answer, "list"), json_get(answer, "body"));
+        *protobuf = *protobuf && (json_get(answer, "list") || json_get(answer, "status")) &&
+                    script_protobuf_object(&other, &bytes);
+        if (*protobuf) {
+            bytes_done(&bytes);
+            bytes = other;
+        }
     }
     if (cut) /* negative: so many from the end */
         bytes.n = (size_t)(json_object_get_int64(cut) + (json_object_get_int64(cut) < 0 ? (int64_t)bytes.n : 0));

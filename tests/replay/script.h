@@ -6,7 +6,8 @@
  *   {"answer": {…}}        waits for the next request (time passes as the machine asks for it) and answers it with
  *                          status (200), type (Content-Type), retry_after (s), after (ms until the headers) and one of
  *                            "list": {"rv", "continue", "nodes": [NODE]}, "lines": [LINE], "body": text or JSON;
- *                          cut: only so many bytes of it, from its end if negative; end: complete (default), cut, open
+ *                          cut: only so many bytes of it, from its end if negative; end: complete (default), cut, open;
+ *                          json: true if it isn't to be told in protobuf as well
  *   {"no_answer": text, "after": ms}        waits for the next request, which fails without a response
  *   {"lines": [LINE]}, {"end": "complete" or "cut"}      of the request that runs
  *   {"wait": ms}, {"relist": true}, {"picture": true}, {"stats": true}, {"repeat": n, "do": [step]}, {"note": text}
@@ -32,8 +33,9 @@ struct bytes {
     size_t n;
 };
 void bytes_done(struct bytes *bytes);
-/* What an answer's "list", "lines", "body" and "cut" say is sent. */
-struct bytes script_body(json_object *answer);
-struct bytes script_lines(json_object *lines);
+/* What an answer's "list", "lines", "body" and "cut" say is sent. `protobuf`: wanted, if that can be said in it (a list,
+ * lines, a refusal's Status; not with a type of its own); on return, whether it is. */
+struct bytes script_body(json_object *answer, bool *protobuf);
+struct bytes script_lines(json_object *lines, bool protobuf);
 /* A node as a script writes it. */
 json_object *script_node(const struct node *node);
