@@ -20,9 +20,11 @@ static void test_request(void **state) {
     get(&loop, client, &answer, "/api/v1/nodes", &options);
     assert_has(answer.body, "\r\nAccept-Encoding: gzip\r\n");
     assert_true(answer.reused);
-    options.fresh = true;
+    options.fresh = options.protobuf = true;
     get(&loop, client, &answer, "/api/v1/nodes", &options);
     assert_false(answer.reused);
+    assert_has(answer.body, "\r\nAccept: application/vnd.kubernetes.protobuf, application/json\r\n");
+    assert_has(answer.body, "\r\nAuthorization: Bearer abc.def\r\n");
     assert_int_equal(kube_client_get(&request, client, "api", &options, &none, NULL), -EINVAL);
     assert_null(request);
     answer_done(&answer);
