@@ -34,15 +34,16 @@ void table_cell(struct table *table, const char *format, ...) {
 }
 
 void table_print(const struct table *table, FILE *out) {
-    for (size_t i = 0; i < table->n_cells; i++) {
-        size_t column = i % table->n_columns, width = 0;
+    size_t widths[TABLE_COLUMNS_MAX] = {0};
 
-        if (column + 1 == table->n_columns) {
+    for (size_t i = 0; i < table->n_cells; i++)
+        widths[i % table->n_columns] = MAX(widths[i % table->n_columns], strlen(table->cells[i]));
+    for (size_t i = 0; i < table->n_cells; i++) {
+        size_t column = i % table->n_columns;
+
+        if (column + 1 == table->n_columns)
             fprintf(out, "%s\n", table->cells[i]);
-            continue;
-        }
-        for (size_t j = column; j < table->n_cells; j += table->n_columns)
-            width = MAX(width, strlen(table->cells[j]));
-        fprintf(out, "%-*s  ", (int)width, table->cells[i]);
+        else
+            fprintf(out, "%-*s  ", (int)widths[column], table->cells[i]);
     }
 }

@@ -4,8 +4,10 @@
 
 #include "nodewall/base.h"
 
+#define TABLE_COLUMNS_MAX 16
+
 struct table {
-    size_t n_columns;
+    size_t n_columns;       /* at most TABLE_COLUMNS_MAX */
     char **cells;           /* row by row, the heading first; owned */
     size_t n_cells;
 };
