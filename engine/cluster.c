@@ -33,6 +33,16 @@ static void look_at_health(struct cluster *cluster, msec now) {
         voice_health(&cluster->publication.voice, &turns[i], now);
 }
 
+/* Now and then: a node's refused addresses make no other picture, and to look at all costs more than a step should. */
+static void look_at_refusals(struct cluster *cluster, msec now) {
+    char text[sizeof(cluster->health.refusals)];
+    struct health_turn turn;
+    size_t n = cluster_refusals(cluster, text, sizeof(text));
+
+    if (health_refusals(&cluster->health, n, text, now, &turn))
+        voice_health(&cluster->publication.voice, &turn, now);
+}
+
 /* ---- source ---- */
 
 static void on_change(void *userdata, const struct inventory_change *change) {
@@ -304,6 +314,7 @@ void cluster_step(struct cluster *cluster) {
 void cluster_tick(struct cluster *cluster) {
     if (cluster->open)
         minions_look(&cluster->minions, clock_now());
+    look_at_refusals(cluster, clock_now());
     cluster_step(cluster);
 }
 

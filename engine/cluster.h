@@ -61,6 +61,10 @@ enum cluster_release {
 /* Only when it may. */
 enum cluster_release cluster_release(struct cluster *cluster, const char *digest);
 
+/* Appends {cluster, generation, addresses: [{address, node, since, state}…], minions} to `into` if the set has the address, or lies
+ * within it or around it. */
+int cluster_who(const struct cluster *cluster, const struct address *address, json_object *into);
+
 /* What status and metrics tell. */
 struct cluster_report {
     enum health_state state;

@@ -54,5 +54,8 @@ void cluster_open_source(struct cluster *cluster, msec now);
 void cluster_finish(struct cluster *cluster);
 void cluster_renew_policy(struct cluster *cluster, msec now);
 
+/* cluster_tell.c: how many addresses are not let in, and why. */
+size_t cluster_refusals(const struct cluster *cluster, char *buffer, size_t size);
+
 /* cluster_hold.c: policy's, or everything of one that is dropped. */
 void cluster_hold(const struct cluster *cluster, msec now, struct policy_hold *ret);

@@ -94,6 +94,24 @@ size_t health_look(struct health *health, const struct policy_hold *hold, msec h
     return n;
 }
 
+bool health_refusals(struct health *health, size_t n, const char *text, msec now, struct health_turn *ret) {
+    bool ever = health->refusals_told != 0;
+
+    if (n == 0) {
+        health->refusals[0] = '\0';
+        return false;
+    }
+    if (!strncmp(health->refusals, text, sizeof(health->refusals) - 1) ||
+        (ever && now - health->refusals_told < HEALTH_REFUSALS_EVERY))
+        return false;
+    snprintf(health->refusals, sizeof(health->refusals), "%s", text);
+    health->refusals_told = now;
+    ret->what = EVENT_REFUSED;
+    ret->since = now;
+    snprintf(ret->detail, sizeof(ret->detail), "%zu not let in: %s", n, health->refusals);
+    return true;
+}
+
 void health_released(struct health *health, size_t n) {
     health->released = n;
 }

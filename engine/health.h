@@ -31,6 +31,8 @@ struct health {
     msec held_since;
     char held_detail[320];
     size_t released;                /* addresses that an operator let go, not told yet */
+    char refusals[512];             /* as last told */
+    msec refusals_told;             /* when */
     enum health_state told;         /* link as last told on the bus: STARTING (nothing), SYNCED, STALE, UNAUTHORIZED */
 };
 
@@ -48,6 +50,9 @@ void health_trouble(struct health *health, const struct watch_event *trouble, ms
 /* Looks at the clock and at the hold. `heard`: when the API last said anything (-1: never). */
 size_t health_look(struct health *health, const struct policy_hold *hold, msec heard, msec stale_after, msec now,
                    struct health_turn turns[HEALTH_TURNS]);
+#define HEALTH_REFUSALS_EVERY 60000     /* ms; a node can write another refused address each second */
+/* Addresses of living nodes that are not let in, and why. True: it is worth an event. */
+bool health_refusals(struct health *health, size_t n, const char *text, msec now, struct health_turn *ret);
 /* An operator let so many addresses go: the next end of a hold is his. */
 void health_released(struct health *health, size_t n);
 enum health_state health_state(const struct health *health);

@@ -14,7 +14,7 @@
 
 static const struct command *const commands[] = {
     &command_run, &command_nodes, &command_watch, &command_status, &command_check, &command_fire,
-    &command_monitor, &command_release,
+    &command_monitor, &command_release, &command_who,
 };
 
 static void print_help(FILE *out) {

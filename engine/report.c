@@ -154,10 +154,26 @@ int report_status(const struct report *report, char **ret, size_t *ret_size) {
     return engine_json(report, &out) < 0 ? -ENOMEM : print(out, ret, ret_size);
 }
 
+static int who(const struct report *report, const char *text, char **ret, size_t *ret_size) {
+    CLEANUP(json_putp) json_object *out = json_object_new_object(), *clusters = json_object_new_array();
+    struct address address;
+    int r = out && clusters ? 0 : -ENOMEM;
+
+    if (address_parse(&address, text, strlen(text)) < 0)
+        return -ENOENT;
+    for (size_t i = 0; r == 0 && i < report->n_clusters; i++)
+        r = cluster_who(report->clusters[i], &address, clusters);
+    if (r < 0 || put_text(out, "address", text) < 0 || put(out, "clusters", TAKE_PTR(clusters)) < 0)
+        return -ENOMEM;
+    return print(out, ret, ret_size);
+}
+
 int report_page(const struct report *report, const char *path, char **ret, size_t *ret_size) {
-    static const char held[] = "/held/";
+    static const char held[] = "/held/", whose[] = "/who/";
     CLEANUP(json_putp) json_object *out = NULL;
 
+    if (!strncmp(path, whose, strlen(whose)))
+        return who(report, path + strlen(whose), ret, ret_size);
     for (size_t i = 0; !strncmp(path, held, strlen(held)) && i < report->n_clusters; i++) {
         int r;
 
@@ -192,6 +208,7 @@ FAMILY_VALUE(value_nodes, report->inventory.nodes)
 FAMILY_VALUE(value_addresses, report->set ? report->set->n_members : 0)
 FAMILY_VALUE(value_generation, report->set ? report->set->version.generation : 0)
 FAMILY_VALUE(value_refused, report->inventory.refused)
+FAMILY_VALUE(value_over, report->over_limit)
 FAMILY_VALUE(value_grace, report->in_grace)
 FAMILY_VALUE(value_held, report->hold.addresses)
 FAMILY_VALUE(value_byte_age, age(now, report->watch.last_byte))
@@ -215,6 +232,7 @@ static const struct family families[] = {
     {"nodewall_addresses", "Addresses in the published set.", METRIC_GAUGE, value_addresses},
     {"nodewall_generation", "Generation of the published set.", METRIC_GAUGE, value_generation},
     {"nodewall_addresses_refused", "Addresses of living nodes that are not let in.", METRIC_GAUGE, value_refused},
+    {"nodewall_addresses_over_limit", "Addresses that max_addresses has no room for.", METRIC_GAUGE, value_over},
     {"nodewall_addresses_in_grace", "Addresses whose node is gone, in removal_grace.", METRIC_GAUGE, value_grace},
     {"nodewall_addresses_held", "Addresses whose removal is held.", METRIC_GAUGE, value_held},
     {"nodewall_last_byte_age_seconds", "Since the API server last said anything; -1: never.", METRIC_GAUGE, value_byte_age},

@@ -16,6 +16,6 @@ struct report {
 
 /* Malloc'ed text. 0 or -errno. */
 int report_status(const struct report *report, char **ret, size_t *ret_size);
-/* /held/<cluster>; -ENOENT: no such page. */
+/* /held/<cluster>, /who/<address>; -ENOENT: no such page. */
 int report_page(const struct report *report, const char *path, char **ret, size_t *ret_size);
 int report_metrics(const struct report *report, char **ret, size_t *ret_size);

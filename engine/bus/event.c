@@ -30,6 +30,7 @@ const char *event_health_name(enum event_health health) {
     static const char *const names[] = {
         [EVENT_SYNCED] = "synced", [EVENT_STALE] = "stale",       [EVENT_UNAUTHORIZED] = "unauthorized",
         [EVENT_HELD] = "held",     [EVENT_RELEASED] = "released", [EVENT_CONFLICT] = "conflict",
+        [EVENT_REFUSED] = "refused",
     };
 
     return names[health];

@@ -46,7 +46,7 @@ struct command {
 };
 
 extern const struct command command_run, command_nodes, command_watch, command_status, command_check, command_fire, command_monitor,
-    command_release;
+    command_release, command_who;
 
 /* Parses, answers --help, checks the number of arguments, runs. Returns the exit code. */
 int command_main(const struct command *command, int argc, char **argv);

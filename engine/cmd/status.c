@@ -83,6 +83,12 @@ static bool print_status(json_object *root) {
         puts("transport minion: the master's answers are what delivered means, and the minions' returns are not to be seen from here");
     for (size_t i = 0; i < json_object_array_length(clusters); i++) {
         json_object *cluster = json_object_array_get_idx(clusters, i);
+
+        if (text(cluster, "refusals")[0])
+            printf("not let in on %s: %s\n", text(cluster, "cluster"), text(cluster, "refusals"));
+    }
+    for (size_t i = 0; i < json_object_array_length(clusters); i++) {
+        json_object *cluster = json_object_array_get_idx(clusters, i);
         json_object *behind = json_get(json_get(cluster, "minions"), "behind");
 
         for (size_t j = 0; behind && j < json_object_array_length(behind); j++) {

@@ -46,6 +46,16 @@ void policy_each_held(const struct policy *policy, msec now,
     }
 }
 
+enum policy_standing policy_standing(const struct policy *policy, const struct address *address, msec now) {
+    const struct mark *mark = policy->confirmed.set ? marked_find(&policy->confirmed, address) : NULL;
+
+    if (!mark)
+        return POLICY_ABSENT;
+    if (plan_holds(policy, (size_t)(mark - policy->confirmed.marks), now))
+        return POLICY_HELD;
+    return mark->gone == LIVES ? POLICY_LIVES : POLICY_IN_GRACE;
+}
+
 void policy_hold(const struct policy *policy, struct policy_hold *ret) {
     const struct counts *counts = &policy->counts;
     const char *gap = counts->held && counts->bare ? "; " : "";

@@ -19,6 +19,7 @@ struct content *content_free(struct content *content) {
     if (!content)
         return NULL;
     set_free(content->set);
+    free(content->since);
     content_clear_deltas(content);
     for (size_t i = 0; i < content->n_tokens; i++)
         free(content->tokens[i].minions);
@@ -49,6 +50,8 @@ int content_copy(struct content **ret, const struct content *from) {
     memcpy(content->epoch, from->epoch, sizeof(content->epoch));
     if (from->set) {
         r = set_copy(&content->set, from->set);
+        if (r == 0)
+            r = since_next(&content->since, from->set, from->since, from->set);
         if (r < 0)
             return r;
     }
@@ -90,14 +93,17 @@ static void drop_oldest_delta(struct content *content) {
     memmove(content->deltas, content->deltas + 1, content->n_deltas * sizeof(content->deltas[0]));
 }
 
-static void write_members(struct text *text, const struct member *members, size_t n) {
+static void write_members(struct text *text, const struct member *members, const msec *since, size_t n) {
     char address[ADDRESS_TEXT_MAX];
 
     text_add(text, "[", 1);
     for (size_t i = 0; i < n; i++) {
         /* Neither an address nor a label (see label_make) holds anything that JSON would want escaped. */
-        text_printf(text, "%s[\"%s\",\"%s\"]", i ? "," : "", address_format(&members[i].address, address),
+        text_printf(text, "%s[\"%s\",\"%s\"", i ? "," : "", address_format(&members[i].address, address),
                     members[i].label);
+        if (since && since[i])
+            text_printf(text, ",%" PRId64, since[i]);
+        text_add(text, "]", 1);
     }
     text_add(text, "]", 1);
 }
@@ -108,7 +114,7 @@ static int format_delta(const struct delta *delta, char **ret, size_t *ret_size)
 
     text_printf(&text, "{\"generation\":%" PRIu64 ",\"base\":\"%s\",\"digest\":\"%s\",\"rv\":\"%s\",\"added\":",
                 delta->generation, delta->base, delta->digest, delta->rv);
-    write_members(&text, delta->added, delta->n_added);
+    write_members(&text, delta->added, NULL, delta->n_added);
     text_printf(&text, ",\"removed\":[");
     for (size_t i = 0; i < delta->n_removed; i++)
         text_printf(&text, "%s\"%s\"", i ? "," : "", address_format(&delta->removed[i], address));
@@ -208,7 +214,7 @@ int content_format_public(const struct content *content, const char *cluster, ch
 
     write_header(&text, content, cluster);
     text_printf(&text, ",\"addresses\":");
-    write_members(&text, content->set->members, content->set->n_members);
+    write_members(&text, content->set->members, NULL, content->set->n_members);
     text_printf(&text, "}\n");
     return text_take(&text, ret, ret_size);
 }
@@ -259,7 +265,7 @@ int content_format_truth(const struct content *content, const char *cluster, cha
     if (content->set) {
         write_header(&body, content, cluster);
         text_printf(&body, ",\"addresses\":");
-        write_members(&body, content->set->members, content->set->n_members);
+        write_members(&body, content->set->members, content->since, content->set->n_members);
     } else {
         text_printf(&body, "{\"v\":1,\"cluster\":\"%s\",\"epoch\":\"%s\",\"addresses\":null", cluster, content->epoch);
     }

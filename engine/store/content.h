@@ -13,6 +13,7 @@ struct json_object;
 struct content {
     char epoch[EPOCH_DIGITS + 1];
     struct set *set;                    /* NULL: never synced */
+    msec *since;                        /* of its members, wall clock; since.c */
     char *deltas[STORE_DELTAS];         /* each as JSON text, oldest first */
     size_t n_deltas, delta_bytes;
     struct {
@@ -38,6 +39,11 @@ int content_format_public(const struct content *content, const char *cluster, ch
 int content_format_announce(const struct content *content, const char *cluster, char **ret, size_t *ret_size);
 /* truth.c; -EBADMSG: damaged, or another cluster's. */
 int content_parse_truth(struct content **ret, const char *cluster, const char *data, size_t size);
+
+/* since.c. *ret is replaced. `before` with its `since` may be NULL. */
+int since_next(msec **ret, const struct set *before, const msec *since, const struct set *after);
+int since_parse(msec **ret, const struct set *set, struct json_object *list);
+msec since_of(const struct set *set, const msec *since, const struct address *address);
 
 #define TRUTH_HEAD "{\"v\":1,\"checksum\":\""
 #define TRUTH_MIDDLE "\",\"store\":"

@@ -59,6 +59,10 @@ const struct set *store_set(const struct store *store) {
     return store->content->set;
 }
 
+msec store_since(const struct store *store, const struct address *address) {
+    return since_of(store->content->set, store->content->since, address);
+}
+
 struct json_object *store_policy(const struct store *store) {
     return store->policy;
 }
@@ -191,6 +195,9 @@ static int prepare_set(struct commit *commit, const struct store *store, const s
         if (r < 0)
             return r;
     }
+    r = since_next(&content->since, store->content->set, store->content->since, commit->set);
+    if (r < 0)
+        return r;
     set_free(TAKE_PTR(content->set));
     r = set_copy(&content->set, commit->set);
     if (r < 0)

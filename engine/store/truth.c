@@ -103,13 +103,14 @@ static int parse_address(struct address *ret, json_object *text) {
     return 0;
 }
 
-/* ["203.0.113.7","node-a"] */
+/* ["203.0.113.7","node-a"], with the time since when behind it in the set itself */
 static int parse_member(struct set *set, json_object *pair) {
     json_object *label;
     struct address address;
     int r;
 
-    if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) != 2)
+    if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) < 2 ||
+        json_object_array_length(pair) > 3)
         return -EBADMSG;
     label = json_object_array_get_idx(pair, 1);
     if (!json_object_is_type(label, json_type_string))
@@ -224,6 +225,8 @@ static int parse_content(struct content **ret, const char *cluster, json_object 
     memcpy(content->epoch, epoch, sizeof(content->epoch));
     if (addresses) {
         r = parse_set(&content->set, object, addresses);
+        if (r == 0)
+            r = since_parse(&content->since, content->set, addresses);
         if (r < 0)
             return r;
         memcpy(content->set->version.epoch, epoch, sizeof(content->set->version.epoch));

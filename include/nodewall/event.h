@@ -50,7 +50,7 @@ struct event_node {
 int event_node(struct event *ret, const struct event_node *from);
 
 /* nodewall/<cluster>/health */
-enum event_health { EVENT_SYNCED, EVENT_STALE, EVENT_UNAUTHORIZED, EVENT_HELD, EVENT_RELEASED, EVENT_CONFLICT };
+enum event_health { EVENT_SYNCED, EVENT_STALE, EVENT_UNAUTHORIZED, EVENT_HELD, EVENT_RELEASED, EVENT_CONFLICT, EVENT_REFUSED };
 const char *event_health_name(enum event_health health);
 int event_health(struct event *ret, const char *cluster, enum event_health health, const char *detail, msec wall,
                  msec since_wall);

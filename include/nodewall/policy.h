@@ -89,6 +89,10 @@ bool policy_wants_list(const struct policy *policy, msec now);
 /* Grace and guard as JSON with wall-clock times, for store_prepare; a new reference. */
 int policy_state(const struct policy *policy, msec now, msec wall, struct json_object **ret);
 
+/* What keeps a confirmed address in the set, as of the last plan. */
+enum policy_standing { POLICY_ABSENT, POLICY_LIVES, POLICY_IN_GRACE, POLICY_HELD };
+enum policy_standing policy_standing(const struct policy *policy, const struct address *address, msec now);
+
 struct policy_hold {
     size_t addresses;                   /* held back from removal; 0: none */
     size_t lost, before;                /* of the guard's sum: lost within the window, of how many */

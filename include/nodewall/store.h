@@ -50,6 +50,7 @@ int store_open(struct store **ret, struct state_dir *dir, const char *cluster);
 const char *store_cluster(const struct store *store);
 const char *store_epoch(const struct store *store);
 const struct set *store_set(const struct store *store);             /* confirmed; NULL: never synced */
+msec store_since(const struct store *store, const struct address *address);   /* wall clock; 0: not in it, or not known */
 struct json_object *store_policy(const struct store *store);        /* as last given to store_prepare; borrowed; or NULL */
 bool store_is_busy(const struct store *store);
 /* After STORE_PREVIOUS, until a set is confirmed: a generation above ours may be out there. The next set must be

@@ -40,7 +40,7 @@ def test_wrong_usage_is_2(words):
     assert done.stderr.startswith("nodewall") and len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["run", "nodes", "watch", "status", "check", "fire", "monitor", "release"])
+@pytest.mark.parametrize("command", ["run", "nodes", "watch", "status", "check", "fire", "monitor", "release", "who"])
 def test_help_is_in_the_man_page_too(command):
     done = run(command, "--help")
     assert done.returncode == 0 and done.stdout.startswith(f"Usage: nodewall {command}") and done.stderr == ""

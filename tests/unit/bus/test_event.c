@@ -183,7 +183,7 @@ static void health(void **state) {
     assert_string_equal(text(event.data, "detail"), "says ? [2J ??");
     assert_packs(&event);
     assert_int_equal(event_health(&event, "PROD", EVENT_HELD, "", 0, 0), -EINVAL);
-    for (int i = EVENT_SYNCED; i <= EVENT_CONFLICT; i++)
+    for (int i = EVENT_SYNCED; i <= EVENT_REFUSED; i++)
         assert_true(event_health_name((enum event_health)i)[0]);
 }
 

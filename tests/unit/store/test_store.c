@@ -371,7 +371,55 @@ static void digest_vectors(void **state) {
     json_object_put(cases);
 }
 
-RUN(cmocka_unit_test(first_commit), cmocka_unit_test(survives_reopening), cmocka_unit_test(one_commit_at_a_time),
+static msec since(const struct store *store, const char *text) {
+    struct address address;
+
+    assert_int_equal(address_parse(&address, text, strlen(text)), 0);
+    return store_since(store, &address);
+}
+
+/* As bed_commit, at a time of its own. */
+static void commit_at(struct store *store, const char *addresses, msec as_of) {
+    CLEANUP(set_freep) struct set *set = bed_set(addresses, "1");
+    CLEANUP(commit_freep) struct commit *commit = NULL;
+
+    set->version.as_of = as_of;
+    assert_int_equal(store_prepare(&commit, store, set, NULL), 0);
+    assert_int_equal(store_write(commit), 0);
+    store_confirm(store, commit);
+}
+
+/* Since when each address is in the set: over changes, over restarts, and of a store that an older engine wrote. */
+static void each_address_has_its_time(void **state) {
+    struct bed bed;
+    CLEANUP(store_freep) struct store *store = NULL;
+    struct json_object *public_set;
+
+    bed_open(&bed);
+    assert_int_equal(store_open(&store, bed.dir, "prod"), STORE_NEW);
+    assert_int_equal(since(store, "203.0.113.7"), 0);
+    commit_at(store, "203.0.113.7 203.0.113.9", 1000);
+    commit_at(store, "203.0.113.5 203.0.113.7", 2000);
+    commit_at(store, "203.0.113.5 203.0.113.7 203.0.113.9", 3000);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(since(store, "203.0.113.5"), 2000);
+        assert_int_equal(since(store, "203.0.113.7"), 1000);
+        assert_int_equal(since(store, "203.0.113.9"), 3000); /* it was away */
+        assert_int_equal(since(store, "203.0.113.8"), 0);
+        store = store_free(store);
+        assert_int_equal(store_open(&store, bed.dir, "prod"), 0);
+    }
+    commit_free(bed_commit(store, "203.0.113.7", "2", NULL)); /* the policy alone changes nothing of it */
+    assert_int_equal(since(store, "203.0.113.7"), 1000);
+    public_set = bed_json(&bed, "files/nodewall/prod.json");
+    assert_string_equal(bed_at(public_set, "addresses/0/1"), "n0");
+    assert_string_equal(bed_at(public_set, "addresses/0/2"), "(missing)"); /* minions need no history */
+    json_object_put(public_set);
+    store = store_free(store);
+    bed_done(&bed);
+}
+
+RUN(cmocka_unit_test(each_address_has_its_time), cmocka_unit_test(first_commit), cmocka_unit_test(survives_reopening), cmocka_unit_test(one_commit_at_a_time),
     cmocka_unit_test(deltas_chain_within_bounds), cmocka_unit_test(a_delta_too_large_breaks_the_chain),
     cmocka_unit_test(tokens_are_a_ring), cmocka_unit_test(long_lists_push_old_ones_out),
     cmocka_unit_test(unreadable_is_refused), cmocka_unit_test(policy_alone), cmocka_unit_test(a_new_epoch_on_request), cmocka_unit_test(digest_vectors))
