@@ -30,6 +30,8 @@ int inventory_new(struct inventory **ret, const struct inventory_options *option
     if (r < 0)
         return r;
     inventory->owners.most = options->max_total ? MIN(options->max_total, (size_t)SET_LIMIT) : SET_LIMIT;
+    /* Kubernetes is tested to 5,000 nodes and known to run 130,000; what comes beyond SET_LIMIT is no cluster but an attack. */
+    inventory->max_nodes = options->max_nodes ? options->max_nodes : SET_LIMIT;
     inventory->bare_capacity = 64;
     inventory->bare = calloc(inventory->bare_capacity, sizeof(*inventory->bare));
     if (!inventory->bare)
@@ -135,8 +137,8 @@ static int apply_live(struct inventory *inventory, const struct node *node, bool
         same->leaving = node->leaving;
         return known_set_refusals(same, &inventory->chosen);
     }
-    if (!old && inventory->nodes.n >= NODES_MAX) {
-        inventory->n_surplus++;
+    if (!old && inventory->nodes.n >= inventory->max_nodes) {
+        inventory->n_surplus = MAX(inventory->n_surplus, (size_t)1); /* each of its heartbeats comes by here */
         return 0;
     }
     r = known_new(&fresh, node, &inventory->chosen);
@@ -164,7 +166,7 @@ static int apply_staged(struct inventory *inventory, const struct node *node) {
     bool same = live && same_uid(live, node->uid), seen = live || table_find(&inventory->staged, node->name);
     int r;
 
-    if (!seen && inventory->nodes.n + inventory->n_staged_new >= NODES_MAX) {
+    if (!seen && inventory->nodes.n + inventory->n_staged_new >= inventory->max_nodes) {
         inventory->n_surplus_staged++;
         return 0;
     }

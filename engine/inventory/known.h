@@ -35,9 +35,6 @@ struct known *table_find(const struct table *table, const char *name);
 /* Visits by name. */
 void table_each(const struct table *table, void (*each)(struct known *known, void *userdata), void *userdata);
 
-/* Kubernetes is tested to 5,000 nodes and known to run 130,000; what comes beyond this is no cluster but an attack. */
-#define NODES_MAX SET_LIMIT
-
 struct inventory {
     struct choice_options options;
     struct chosen chosen;
@@ -45,7 +42,8 @@ struct inventory {
     struct table staged;                /* nothing of it counts before list_done */
     bool staging;
     size_t n_staged_new;                /* of staged: nodes that are not in `nodes` */
-    size_t n_surplus, n_surplus_staged; /* nodes over the bound, not taken */
+    size_t max_nodes;
+    size_t n_surplus, n_surplus_staged; /* nodes over the bound, not taken; of live events known only as some */
     struct owners owners;               /* of `nodes` */
     struct changes changes;
     uint64_t revision;

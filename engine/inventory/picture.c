@@ -147,7 +147,7 @@ const char *inventory_refusals(const struct inventory *inventory, char *buffer, 
         add_part(&text, part);
     }
     if (inventory->n_surplus) {
-        snprintf(part, sizeof(part), "%zu nodes are over the bound of %d", inventory->n_surplus, NODES_MAX);
+        snprintf(part, sizeof(part), "%zu nodes are over the bound of %zu", inventory->n_surplus, inventory->max_nodes);
         add_part(&text, part);
     }
     table_each(&inventory->nodes, add_refusals, &text);

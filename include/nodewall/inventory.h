@@ -15,6 +15,7 @@ struct inventory_options {
     const struct address *within;       /* networks; n_within 0: everywhere */
     size_t n_within;
     size_t max_per_node;                /* 0: no bound but decode's. What a node has goes before what is new */
+    size_t max_nodes;                   /* 0: SET_LIMIT. Those beyond it are not taken, and counted as refused */
     size_t max_total;                   /* distinct ones; whoever came first keeps its place; 0: SET_LIMIT. A bound on
                                          * memory: give it more room than policy's, which knows what is confirmed */
 };

@@ -115,7 +115,7 @@ def event_figures(found):
 def burst_figures(found, announcements):
     return [Figure("burst", f"{BURST} at once: node created -> event that has it", "ms", _ms(event for _, event in found),
                    "the informer's callback for the same nodes", _ms(informer for informer, _ in found),
-                   note=f"{announcements} announcements. No goal: what follows a first change within 5 s is gathered for 200 ms to 2 s on purpose.")]
+                   note=f"{announcements} announcements. No goal: sets are 200 ms apart on purpose, and after a burst of eight a second.")]
 
 
 def firewall_figures(found):

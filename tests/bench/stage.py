@@ -5,7 +5,7 @@
            └── master  salt-master, engine, informer   └── nodes   the nodes' addresses; a prober that knocks at db
 
 A lane is a cluster of nodewall.yaml that selects its nodes by a label. Debounce counts for each cluster, so that going round LANES of
-them a lane is calm again (POLICY_CALM) by its next turn, while the bench need not wait that long. The informer watches all nodes.
+them a lane is calm again by its next turn, while the bench need not wait that long. The informer watches all nodes.
 
 Owns every process, namespace and file; `close` undoes all. Not here: what is done on it (latency.py).
 """
@@ -23,7 +23,7 @@ from harness.process import wait_until
 from harness.prober import Prober
 
 LANES = 5
-CALM = 5.0                  # POLICY_CALM of include/nodewall/policy.h
+CALM = 5.0                  # seconds between two changes of a lane: more than enough for each to be a first one
 PORT = 5432
 PER_NODE = 16               # addresses of a node that the engine takes unless told otherwise (max_addresses_per_node)
 EVERY = 0.005               # between two knocks: what an acceptance is known to

@@ -44,6 +44,11 @@ def test_a_node_leaves(world):
     assert world.events()[-1].data["removed"] == ["203.0.113.1"]
 
 
+def few(begun):
+    """Announcements that there may be since: a burst of eight and one a second, however slow this machine is."""
+    return 10 + int(time.monotonic() - begun)
+
+
 def test_fifty_at_once(world):
     begun = time.monotonic()
     names = {f"n{number}": f"203.0.113.{100 + number}" for number in range(50)}
@@ -52,7 +57,7 @@ def test_fifty_at_once(world):
     world.let_in(*names.values(), since=begun, timeout=2 * SOON)
     world.settled()
     changes = world.events()
-    assert 1 <= len(changes) <= 6, "a burst is a few announcements, not one per node"
+    assert 1 <= len(changes) <= few(begun), "a burst is a few announcements, not one per node"
     assert sorted(address for change in changes for address in change.data["added"]) == sorted(names.values())
 
 
@@ -60,11 +65,11 @@ def test_fifty_leave_at_once(world):
     for number in range(50):
         world.join(f"n{number}", f"203.0.113.{100 + number}", wait=False)
     world.let_in(*(f"203.0.113.{100 + number}" for number in range(50)), since=0.0, timeout=2 * SOON)
-    before = len(world.events())
+    before, begun = len(world.events()), time.monotonic()
     for number in range(49):
         world.leave(f"n{number}")
     world.settled(2 * SOON)
-    assert len(world.events()) - before <= 6
+    assert len(world.events()) - before <= few(begun)
     assert world.kernel() == {"203.0.113.149"}
 
 

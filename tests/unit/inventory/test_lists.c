@@ -111,6 +111,33 @@ static void five_thousand_nodes(void **state) {
     assert_int_equal(living->n_members, 10000);
 }
 
-RUN(cmocka_unit_test(nothing_counts_before_done), cmocka_unit_test(abandoned_is_forgotten),
+/* More nodes than there may be: those that have a place keep it, the others are counted and said. */
+static void more_nodes_than_there_may_be(void **state) {
+    CLEANUP(inventory_freep) struct inventory *inventory = BED(.max_nodes = 2);
+    char text[256];
+
+    bed_apply(inventory, "a", "InternalIP=10.0.0.1");
+    bed_apply(inventory, "b", "InternalIP=10.0.0.2");
+    for (int i = 0; i < 3; i++) /* a heartbeat is no other node */
+        bed_apply(inventory, "c", "InternalIP=10.0.0.3");
+    assert_living(inventory, "10.0.0.1(a) 10.0.0.2(b)");
+    assert_int_equal(inventory_stats(inventory).refused, 1);
+    assert_string_equal(inventory_refusals(inventory, text, sizeof(text)), "1 nodes are over the bound of 2");
+    assert_int_equal(inventory_list_start(inventory), 0);
+    bed_apply_as(inventory, "d", "u", "InternalIP=10.0.0.4", true);
+    bed_apply_as(inventory, "c", "u", "InternalIP=10.0.0.3", true);
+    bed_apply_as(inventory, "b", "u", "InternalIP=10.0.0.2", true);
+    assert_int_equal(inventory_list_done(inventory), 0);
+    assert_living(inventory, "10.0.0.2(b)"); /* what has a place is not pushed out by what comes first in a list */
+    assert_string_equal(inventory_refusals(inventory, text, sizeof(text)), "2 nodes are over the bound of 2");
+    assert_int_equal(inventory_list_start(inventory), 0);
+    bed_apply_as(inventory, "c", "u", "InternalIP=10.0.0.3", true);
+    bed_apply_as(inventory, "b", "u", "InternalIP=10.0.0.2", true);
+    assert_int_equal(inventory_list_done(inventory), 0);
+    assert_living(inventory, "10.0.0.2(b) 10.0.0.3(c)");
+    assert_string_equal(inventory_refusals(inventory, text, sizeof(text)), "");
+}
+
+RUN(cmocka_unit_test(more_nodes_than_there_may_be), cmocka_unit_test(nothing_counts_before_done), cmocka_unit_test(abandoned_is_forgotten),
     cmocka_unit_test(an_empty_list_is_told), cmocka_unit_test(a_list_with_a_repaved_machine),
     cmocka_unit_test(live_events_while_a_list_is_under_way), cmocka_unit_test(five_thousand_nodes))
