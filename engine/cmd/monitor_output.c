@@ -220,3 +220,7 @@ bool output_drain(struct output *output, msec patience) {
 uint64_t output_dropped(const struct output *output) {
     return queue_dropped(output->queue);
 }
+
+size_t output_waiting(const struct output *output) {
+    return queue_size(output->queue);
+}

@@ -27,3 +27,4 @@ void output_flush(struct output *output);
 /* The last flush: waits up to `patience`. False: something is left unwritten. */
 bool output_drain(struct output *output, msec patience);
 uint64_t output_dropped(const struct output *output);
+size_t output_waiting(const struct output *output);      /* bytes */

@@ -178,7 +178,8 @@ static void close_handles(struct monitor *monitor) {
         uv_close((uv_handle_t *)&monitor->signals[i], NULL);
     uv_run(&monitor->loop, UV_RUN_NOWAIT);
     if (monitor->out && monitor->end != READER_GONE && monitor->end != CANNOT_WRITE)
-        (void)output_drain(monitor->out, monitor->end == SIGNALLED ? LAST_WORDS : MSEC_NEVER);
+        if (!output_drain(monitor->out, monitor->end == SIGNALLED ? LAST_WORDS : MSEC_NEVER))
+            monitor_notice(monitor, "the reader of standard output did not take the last %zu KiB", output_waiting(monitor->out) / 1024);
     if (monitor->out && monitor->notices)
         tell_drops(monitor, true);
     if (monitor->notices)

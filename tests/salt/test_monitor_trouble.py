@@ -214,8 +214,19 @@ def test_the_worst_frames_cannot_hurt_it(tmp_path, framing):
     assert any("were no events" in said for _, _, said in done)
 
 
-def test_over_tcp(salt_at):
-    salt_at(venvs.SALT_VERSIONS[-1])
-    with saltbed.Master(venvs.SALT_VERSIONS[-1], ipc_mode="tcp") as master, contextlib.closing(master.publisher()) as fire, Monitor(master, "-o", "json") as monitor:
-        monitor.read().hears(fire)
-        assert json.loads(monitor.lines[0])["tag"]
+def test_where_the_bus_is_stands_in_the_configuration(salt_at, tmp_path):
+    """Over TCP, by the configuration alone; a directory in it, and -s before it."""
+    version = venvs.SALT_VERSIONS[-1]
+    salt_at(version)
+    config = tmp_path / "nodewall.yaml"
+    clusters = "clusters: {prod: {server: 'http://127.0.0.1:9'}}\n"
+    config.write_text(f"{clusters}bus: {{sock_dir: {tmp_path}/nowhere}}\n", encoding="utf-8")
+    done = nodewall.run("monitor", "-c", config, "-t", "1", check=False)
+    assert done.returncode == 1 and f"{tmp_path}/nowhere" in done.stderr
+    with saltbed.Master(version, ipc_mode="tcp") as master, contextlib.closing(master.publisher()) as fire, Monitor(master, "-c", config, "-o", "json") as by_port:
+        by_port.read().hears(fire)
+        assert json.loads(by_port.lines[0])["tag"]
+        config.write_text(f"{clusters}bus: {{ipc_mode: tcp, pub_port: {master.pub_address[1]}, pull_port: {master.pull_address[1]}}}\n", encoding="utf-8")
+        again = subprocess.Popen([nodewall.binary(), "monitor", "-c", config, "-n", "1", "-q", "-t", "20"], stdin=subprocess.DEVNULL)
+        process.wait_until(lambda: (fire.fire("t/ready", {}), again.poll())[1] is not None, 20, "the monitor to hear it", every=0.1)
+        assert again.returncode == 0
