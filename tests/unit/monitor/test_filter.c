@@ -138,5 +138,15 @@ static void strange_data(void **state) {
     }
 }
 
+static void the_last_of_two_maps_counts(void **state) {
+    static const uint8_t data[] = "\x82\xa1k\x81\xa1" "a\xa1y\xa1k\x81\xa1" "a\xa1x";
+    CLEANUP(filter_freep) struct filter *filter = NULL;
+
+    assert_int_equal(filter_new(&filter), 0);
+    assert_int_equal(filter_add_field(filter, true, "k.a=x", NULL), 0);
+    assert_true(filter_fields(filter, "t", 1, data, sizeof(data) - 1));
+}
+
 RUN(cmocka_unit_test(globs), cmocka_unit_test(a_glob_is_never_slow), cmocka_unit_test(one_field), cmocka_unit_test(several_fields),
-    cmocka_unit_test(tags), cmocka_unit_test(what_is_no_condition), cmocka_unit_test(strange_data))
+    cmocka_unit_test(tags), cmocka_unit_test(what_is_no_condition), cmocka_unit_test(strange_data),
+    cmocka_unit_test(the_last_of_two_maps_counts))
