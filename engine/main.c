@@ -6,6 +6,7 @@
  */
 #include "cmd/cmd.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -28,6 +29,18 @@ static void print_help(FILE *out) {
           out);
 }
 
+/* Whoever starts us may have closed some of the three. What is opened then would take their numbers, and be written to as
+ * if it were the terminal; libuv aborts. */
+static void fill_standard_descriptors(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 /* Credentials pass through this memory: no core dumps. And no signal from a closed pipe: write() says EPIPE.
  * The leak check of sanitized builds attaches to its own process, which a process that is not dumpable forbids. */
 static void harden(void) {
@@ -42,6 +55,7 @@ static void harden(void) {
 }
 
 int main(int argc, char **argv) {
+    fill_standard_descriptors();
     harden();
     if (argc < 2) {
         print_help(stderr);

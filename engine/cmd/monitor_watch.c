@@ -41,8 +41,11 @@ void monitor_notice(struct monitor *monitor, const char *format, ...) {
 static void on_closed(void *userdata, int error) {
     struct monitor *monitor = userdata;
 
-    monitor->error = error;
-    monitor_finish(monitor, error ? CANNOT_WRITE : READER_GONE);
+    monitor_finish(monitor, READER_GONE);
+    if (error) { /* also of the last lines, when there was enough already */
+        monitor->error = error;
+        monitor->end = CANNOT_WRITE;
+    }
 }
 
 static void on_gap(void *userdata, struct line *line, uint64_t lost) {

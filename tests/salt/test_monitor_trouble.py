@@ -63,8 +63,9 @@ def test_a_reader_that_goes_away_is_the_end(master, fire):
         monitor.child.stdout = None
 
 
-def test_a_full_disk_is_a_failure(master, fire):
-    with open("/dev/full", "wb") as full, Monitor(master, "t/*", stdout=full) as monitor:
+@pytest.mark.parametrize("words", [["t/*"], ["t/*", "-n", "1"]], ids=" ".join)
+def test_a_full_disk_is_a_failure(master, fire, words):
+    with open("/dev/full", "wb") as full, Monitor(master, *words, stdout=full) as monitor:
         process.wait_until(lambda: (fire.fire("t/ready", {}), monitor.child.poll())[1] is not None, 10, "the monitor to end", every=0.1)
         assert monitor.end() == 1 and "cannot write" in monitor.said[0] and len(monitor.said) == 1
 
@@ -94,6 +95,13 @@ def test_a_slow_reader_slows_nobody_and_loses_what_it_is_told(master, fire):
         after = next(event["data"]["n"] for event in events[place + 1:] if "tag" in event)
         before = [event["data"]["n"] for event in events[:place] if event.get("tag") == "t/flood"]
         assert after > (before[-1] + 1 if before else 0), "the gap stands where it is"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_descriptors_are_nobody_elses(tmp_path, closed):
+    """A socket or a file must not get the number of stdout."""
+    done = subprocess.run(["sh", "-c", f'exec "$0" monitor -s "$1" -t 1 {closed}', nodewall.binary(), tmp_path], check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
 
 
 def read_terminal(master_fd, until, timeout=10):
