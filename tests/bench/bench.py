@@ -17,11 +17,11 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from bench import apply, informer, latency, listen, memory, report  # noqa: E402
+from bench import apply, informer, latency, listen, memory, report, sync  # noqa: E402
 from bench.stage import Stage                               # noqa: E402
 from harness import cache, netns, nodewall, servers, venvs  # noqa: E402
 
-ROWS = {"event": "1", "burst": "1b", "firewall": "2", "apply": "3", "memory": "4", "monitor": "5"}
+ROWS = {"event": "1", "burst": "1b", "firewall": "2", "apply": "3", "memory": "4", "monitor": "5", "sync": "6"}
 
 
 def interrupted(*_):
@@ -81,6 +81,8 @@ def groups(args, wanted):
         yield {"memory"}, lambda: memory.measure(args.salt, max(5, args.rounds // 4))
     if "monitor" in wanted:
         yield {"monitor"}, lambda: listen.measure(args.salt)
+    if "sync" in wanted:
+        yield {"sync"}, lambda: sync.measure(rounds=max(3, args.rounds // 14))
 
 
 def run(args):
