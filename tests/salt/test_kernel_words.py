@@ -50,3 +50,8 @@ def test_a_markers_comment(kernel, epoch, generation, rv):
     good = marker(kernel, "lab", "0123456789abcdef", 5, "17")
     found = table(kernel, ("applied", [marker(kernel, "prod", epoch, generation, rv), good]))
     assert list(found.markers) == ["lab"] and found.markers["lab"].rv == "17"
+
+
+def test_a_sets_name(kernel):
+    found = table(kernel, ("cluster-x\ninclude \"/etc/shadow\"\n-v4", []), ("cluster-prod-v4", []))
+    assert found.sets == ["cluster-prod-v4"] and "include" not in kernel.sets_only({}, found)

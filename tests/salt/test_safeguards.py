@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nobody is locked out: reserved ports, rules that come back unless they are confirmed, nft's opinion before anything is written."""
 import contextlib
+import json
 import signal
 import socket
 import subprocess
@@ -99,6 +100,21 @@ def test_a_first_apply_goes_back_to_nothing(box, master):
     box.pillar(prod(), confirm=1)
     assert box.apply(fails=True)["result"] == "failed" and box.table() == ""
     assert box.call("nodewall.status")["rules"] == []
+
+
+def test_a_comment_of_somebody_elses_is_no_command(box, cluster, master, tmp_path):
+    """Whoever has CAP_NET_ADMIN in this network writes comments of any bytes; what comes back must not be made of them."""
+    secret = tmp_path / "secret"
+    secret.write_text("topsecret is no nft\n", encoding="ascii")
+    evil = f'x" }}\n}}\ninclude "{secret}"\ntable inet nodewall {{ set y {{ type ipv4_addr; elements = {{ 192.0.2.1 comment "z'
+    element = {"family": "inet", "table": "nodewall", "name": "cluster-prod-v4", "elem": [{"elem": {"val": "203.0.113.66", "comment": evil}}]}
+    box.namespace.run("nft", "-j", "-f", "-", stdin=json.dumps({"nftables": [{"add": {"element": element}}]}))
+    box.configure(master_uri=master(greets=False).uri)
+    done = box.apply(fails=True, confirm=1)
+    assert "the former ones are back" in done["comment"] and "topsecret" not in json.dumps(done) + "".join(box.said)
+    assert "dport 5432" in box.table() and "dport 5433" not in box.table()
+    box.pillar(prod())
+    assert box.apply()["result"] in ("applied", "have") and "203.0.113.66" not in box.table()
 
 
 @pytest.mark.parametrize("who", ["timer", "next run"])

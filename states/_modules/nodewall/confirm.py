@@ -23,7 +23,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SPARE = 1
 TIMER = """
 sleep "$1"; cd "$2" && mv revert.nft reverting.nft 2>/dev/null || exit 0
-"$3" -f reverting.nft && rm -f reverting.nft && said="the rules that were not confirmed are taken back" \
+tail -n +2 reverting.nft | "$3" -j -f - && rm -f reverting.nft && said="the rules that were not confirmed are taken back" \
   || said="the rules that were not confirmed could NOT be taken back, see $2/reverting.nft"
 logger -p daemon.crit -t nodewall "$said" 2>/dev/null
 """
@@ -40,7 +40,7 @@ def _boot():
 
 def arm(folder, seconds):
     """From now on the table as it is comes back after ``seconds``; returns the shell that waits."""
-    cache.write(_path(folder), _boot() + kernel.dump())
+    cache.write(_path(folder), _boot() + kernel.dump() + "\n")
     return subprocess.Popen(  # pylint: disable=consider-using-with
         ["/bin/sh", "-c", TIMER, "nodewall-confirm", str(seconds), folder, kernel.program()],
         stdin=subprocess.DEVNULL,
@@ -70,9 +70,10 @@ def _end(timer):
 def revert(folder, timer=None):
     """The table of before comes back, now."""
     with open(_path(folder), encoding="utf-8") as stream:
+        stream.readline()
         script = stream.read()
     if cache.remove(_path(folder)):
-        kernel.run(script)
+        kernel.run(script, form=kernel.JSON)
     if timer:
         _end(timer)
 

@@ -31,6 +31,7 @@ TIMEOUT = 60
 COMMENT_MAX = 127
 SINCE_LENGTH = len(" ") + len(" 2026-01-02T03:04:05Z")
 SUFFIXES = ("v4", "v6", "net4", "net6")
+JSON = ("-j",)
 SBIN = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
 
@@ -63,9 +64,9 @@ def _nft(arguments, script=None):
     return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
 
 
-def run(script, only_check=False):
-    """One transaction; or nft's and the kernel's opinion of it."""
-    code, _, error = _nft((["-c"] if only_check else []) + ["-f", "-"], script.encode())
+def run(script, only_check=False, form=()):
+    """One transaction; or nft's and the kernel's opinion of it. ``form``: JSON for a dump, else nft's language."""
+    code, _, error = _nft((["-c"] if only_check else []) + list(form) + ["-f", "-"], script.encode())
     if code:
         lines = [line.strip() for line in error.splitlines() if "Error" in line] or [error.strip()]
         raise Failed("nft refused the transaction, nothing was changed: {}".format(lines[0][:300]))
@@ -89,11 +90,16 @@ def _listing(output):
 
 
 def dump():
-    """A script that makes the table what it is now."""
-    code, output, error = _nft(["list", "table"] + FAMILY_TABLE.split())
-    if code and "No such file or directory" not in error:
-        raise Failed("nft can't list the table: {}".format(" ".join(error.split())[:300]))
-    return "table {0}\ndelete table {0}\n".format(FAMILY_TABLE) + ("" if code else output.decode())
+    """
+    What makes the table as it is now, for ``run`` with JSON. In nft's own language a comment that somebody else wrote could
+    end its quotes, and go on with an ``include``.
+    """
+    table = {"table": dict(zip(("family", "name"), FAMILY_TABLE.split()))}
+    listing = _list(["table"] + FAMILY_TABLE.split()) or []
+    script = [{"add": table}, {"delete": table}] + [{"add": item} for item in listing if "metainfo" not in item]
+    script = json.dumps({"nftables": script})
+    run(script, only_check=True, form=JSON)
+    return script
 
 
 def markers():
@@ -171,7 +177,7 @@ class Table:
     def _take(self, body):
         prefix, _, rest = body["name"].partition("-")
         cluster, _, suffix = rest.rpartition("-")
-        if prefix not in ("cluster", "source") or suffix not in SUFFIXES:
+        if prefix not in ("cluster", "source") or suffix not in SUFFIXES or not sets.is_name(cluster):
             return
         self.sets.append(body["name"])
         found = self.members.setdefault(cluster, {})
