@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CONFIG_LIMIT (1024 * 1024)
 #define CLUSTERS_LIMIT 1024
@@ -125,12 +126,16 @@ static int read_dir(struct config *config, bool named, struct problem *problem) 
     CLEANUP(cleanup_dir) DIR *dir = opendir(config->clusters_dir);
     const struct dirent *entry;
     const size_t suffix = strlen(".kubeconfig");
+    struct stat st;
 
     if (!dir && errno == ENOENT && !named)
         return 0;
     if (!dir)
         return problem_set(problem, config->clusters_dir, "create it, or remove clusters_dir", "clusters_dir cannot be read: %s",
                            strerror(errno));
+    if (fstat(dirfd(dir), &st) == 0 && (st.st_mode & S_IWOTH))
+        return problem_set(problem, config->clusters_dir, "look at what is in it, then: chmod o-w it",
+                           "everybody on this machine can write into clusters_dir, and a kubeconfig may name a program to run");
     while ((entry = readdir(dir))) {
         size_t n = strlen(entry->d_name);
         int r;

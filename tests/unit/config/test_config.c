@@ -183,6 +183,11 @@ static void clusters_from_a_directory(void **state) {
     assert_int_equal(config_list_again(&again, config, &problem), 0);
     assert_int_equal(again->n_left_out, CONFIG_LEFT_OUT + 1);
     assert_int_equal(again->n_clusters, 4);
+    again = config_free(again);
+    assert_int_equal(chmod(scratch_path("clusters.d"), 01777), 0); /* sticky or not, a file is all it takes */
+    assert_int_equal(config_list_again(&again, config, &problem), -EINVAL);
+    assert_sentence(&problem, "DIR/clusters.d: everybody on this machine can write into clusters_dir, and a kubeconfig may name a "
+                              "program to run (look at what is in it, then: chmod o-w it)");
 }
 
 /* What a change of each key asks for. */
