@@ -20,7 +20,7 @@ from harness import nodewall, process, saltbed, venvs
 from harness.fake_kube import FakeKube
 
 ID = "engine-prod"
-SOON = 30           # a master that has just started has workers after some seconds
+SOON = 60           # a master that has just started has workers after some seconds
 
 
 def pytest_generate_tests(metafunc):
@@ -49,6 +49,15 @@ class Remote:
 
     def fire(self, tag, data=None, seconds=5):
         return nodewall.run("fire", "-c", self.config, "-t", seconds, tag, json.dumps(data or {}), check=False, timeout=seconds + 10)
+
+    def refused(self, *words):
+        """Fires what must not get through, and is told why with these words; a slow machine gets more time."""
+        for seconds in (1, 3, 9):
+            done = self.fire("my/refused", seconds=seconds)
+            if all(word in done.stderr for word in words):
+                break
+        assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
+        return done.stderr
 
     @contextlib.contextmanager
     def running(self, *words):
@@ -107,7 +116,7 @@ def test_from_a_new_key_to_an_event(bed):
     with remote.running("fire", "-t", SOON, "my/tag", '{"a": [1, "\u20ac", null], "b": {"c": 0.5}}') as child:
         process.wait_until(lambda: bed.keys("minions_pre").exists() or child.poll() is not None, SOON, "the key to be there")
         assert child.poll() is None and not bed.master.bus.events("my/tag", mark), remote.log()
-        bed.master.wheel("key.accept", match=ID)
+        bed.keys("minions_pre").rename(bed.keys("minions"))         # what salt-key -a does, without its seconds
         assert child.wait(SOON) == 0, remote.log()
     event = bed.master.bus.wait("my/tag", 5, mark)
     assert {key: event.data[key] for key in ("a", "b")} == {"a": [1, "\u20ac", None], "b": {"c": 0.5}}
@@ -128,9 +137,8 @@ def test_only_the_pinned_master_will_do(bed):
     mark = bed.master.bus.mark()
     for wrong in ({"master_finger": ":".join(["aa"] * 32)}, {"master_key": str(remote.pki / "minion.pub")}):
         remote.write(**{"master_key": None, "master_finger": None, **wrong})
-        done = remote.fire("my/finger", seconds=1)
-        assert done.returncode == 1 and "not the master that is pinned" in done.stderr and bed.finger() in done.stderr, done.stderr
-    assert not bed.master.bus.events("my/finger", mark)
+        remote.refused("not the master that is pinned", bed.finger())
+    assert not bed.master.bus.events("my/refused", mark)
 
 
 def test_first_use_is_the_only_one(bed):
@@ -138,24 +146,21 @@ def test_first_use_is_the_only_one(bed):
     assert remote.fire("my/first", seconds=SOON).returncode == 0
     [pinned] = (remote.pki / "masters").iterdir()
     shutil.copy(remote.pki / "minion.pub", pinned)          # as if that had been another master
-    done = remote.fire("my/first", seconds=1)
-    assert done.returncode == 1 and "not the master that is pinned" in done.stderr
+    remote.refused("not the master that is pinned")
 
 
 def test_a_key_that_is_rejected_or_deleted_or_not_ours_alone(bed):
     remote = bed.remote()
     assert remote.fire("my/key", seconds=SOON).returncode == 0
     bed.master.wheel("key.delete", match=ID)
-    done = remote.fire("my/key", seconds=1)
-    assert done.returncode == 1 and "not accepted yet" in done.stderr and f"salt-key -a {ID}" in done.stderr
-    assert bed.master.wheel("key.finger", match=ID)["minions_pre"][ID] in done.stderr, "what salt-key -f shows"
+    said = remote.refused("not accepted yet", f"salt-key -a {ID}")
+    assert bed.master.wheel("key.finger", match=ID)["minions_pre"][ID] in said, "what salt-key -f shows"
     bed.master.wheel("key.reject", match=ID)
-    done = remote.fire("my/key", seconds=1)
-    assert done.returncode == 1 and "rejected" in done.stderr
+    remote.refused("rejected")
     bed.master.wheel("key.delete", match=ID)
     (remote.pki / "minion.pem").chmod(0o440)
-    done = remote.fire("my/key", seconds=1)
-    assert done.returncode == 1 and "minion.pem" in done.stderr and "0400" in done.stderr
+    remote.refused("minion.pem", "0400")
+    assert not bed.master.bus.events("my/refused")
 
 
 def test_the_first_master_that_answers(bed):
@@ -169,8 +174,7 @@ def test_the_first_master_that_answers(bed):
         assert remote.fire("my/third", seconds=SOON).returncode == 0
         bed.master.bus.wait("my/third", 5, mark)
         remote.write(master=[gone])
-        done = remote.fire("my/third", seconds=1)
-        assert done.returncode == 1 and gone in done.stderr and "nobody takes the connection" in done.stderr
+        remote.refused(gone, "nobody takes the connection")
 
 
 def test_check_goes_the_same_way(bed):
@@ -184,7 +188,7 @@ def test_check_goes_the_same_way(bed):
 
 
 def test_an_engine_through_a_restart_and_new_keys(bed):
-    """Events that happen while the master is away, and after each of its keys was replaced, arrive once and in order."""
+    """What happens while the master is away, and after each of its keys was replaced, arrives, and once; killed -9 or not."""
     with FakeKube() as kube, contextlib.ExitStack() as undo:
         kube.create_node("a", ["203.0.113.1"])
         remote = bed.remote()
@@ -199,11 +203,15 @@ def test_an_engine_through_a_restart_and_new_keys(bed):
         kube.create_node("b", ["203.0.113.2"])
         status = process.wait_until(lambda: away(remote), 10, "the engine to see that the master is away")
         assert status["bus"]["transport"] == "minion" and "127.0.0.1" in status["bus"]["detail"]
+        process.wait_until(lambda: "generation 2" in remote.log(), 10, "the change to be on disk")
+        child.kill()                                        # what it had to say is said by the next one
+        child.wait()
+        child = undo.enter_context(remote.running("run"))
         for path in (bed.master.directory / "k" / "sessions").iterdir():
             path.unlink()                                   # a new session's key, besides the new aes of each start
         bed.master.start()
         second = bus.wait("nodewall/prod/addresses", SOON, mark, lambda event: event.data["count"] == 2).data
-        assert second["added"] == ["203.0.113.2"] and second["base"] == first["digest"]
+        assert (second["generation"], second["epoch"]) == (2, first["epoch"])
         bed.master.wheel("key.delete", match=ID)            # "bad load", sign in again, pending
         kube.create_node("c", ["203.0.113.3"])
         process.wait_until(lambda: "not accepted yet" in remote.log(), SOON, "the engine to say that it waits")
@@ -216,6 +224,7 @@ def test_an_engine_through_a_restart_and_new_keys(bed):
         done = nodewall.run("status", "-c", remote.config, check=False)
         assert done.returncode == 0 and "connected" in done.stdout and "not to be seen from here" in done.stdout
         assert remote.log().count("not accepted yet") == 1, "waiting is said once"
+        assert "libzmq" in pathlib.Path(f"/proc/{child.pid}/maps").read_text(encoding="ascii")
         assert not re.search(r"pickle|BEGIN", remote.log())
 
 
