@@ -8,7 +8,15 @@
 #include "nodewall/set.h"
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <string.h>
+
+/* What copies of a set share; they are made by the loop and freed by a thread that writes. */
+struct members {
+    atomic_uint owners;
+    size_t capacity;
+    struct member at[];
+};
 
 static EVP_MD_CTX *digest_context_free(EVP_MD_CTX *context) {
     EVP_MD_CTX_free(context);
@@ -16,9 +24,14 @@ static EVP_MD_CTX *digest_context_free(EVP_MD_CTX *context) {
 }
 DEFINE_CLEANUP(EVP_MD_CTX, digest_context_free)
 
+static void disown(struct members *shared) {
+    if (shared && atomic_fetch_sub(&shared->owners, 1) == 1)
+        free(shared);
+}
+
 struct set *set_free(struct set *set) {
     if (set) {
-        free(set->members);
+        disown(set->shared);
         free(set);
     }
     return NULL;
@@ -34,26 +47,34 @@ int set_new(struct set **ret) {
 }
 
 int set_copy(struct set **ret, const struct set *from) {
-    CLEANUP(set_freep) struct set *set = NULL;
-    int r = set_new(&set);
+    struct set *set = malloc(sizeof(*set));
 
-    if (r < 0)
-        return r;
-    set->version = from->version;
-    if (from->n_members) {
-        set->members = malloc(from->n_members * sizeof(*set->members));
-        if (!set->members)
-            return -ENOMEM;
-        memcpy(set->members, from->members, from->n_members * sizeof(*set->members));
-        set->n_members = from->n_members;
-    }
-    *ret = TAKE_PTR(set);
+    if (!set)
+        return -ENOMEM;
+    *set = *from;
+    if (set->shared)
+        atomic_fetch_add(&set->shared->owners, 1);
+    *ret = set;
     return 0;
 }
 
-/* Arrays here grow by doubling; the capacity follows from the count, so no field keeps it. */
-static bool at_capacity(size_t n) {
-    return n == 0 || (n >= 8 && (n & (n - 1)) == 0);
+/* Makes room for `capacity` members, not below those that there are, that no copy shares. */
+static int make_room(struct set *set, size_t capacity) {
+    bool alone = set->shared && atomic_load(&set->shared->owners) == 1;
+    struct members *members = realloc(alone ? set->shared : NULL, sizeof(*members) + capacity * sizeof(*members->at));
+
+    if (!members)
+        return -ENOMEM;
+    if (!alone) {
+        if (set->n_members)
+            memcpy(members->at, set->members, set->n_members * sizeof(*members->at));
+        disown(set->shared);
+        atomic_init(&members->owners, 1);
+    }
+    members->capacity = capacity;
+    set->shared = members;
+    set->members = members->at;
+    return 0;
 }
 
 int set_append(struct set *set, const struct address *address, const char *label) {
@@ -61,13 +82,11 @@ int set_append(struct set *set, const struct address *address, const char *label
 
     if (set->n_members >= SET_LIMIT)
         return -E2BIG;
-    if (at_capacity(set->n_members)) {
-        size_t capacity = set->n_members ? set->n_members * 2 : 8;
-        struct member *members = reallocarray(set->members, capacity, sizeof(*members));
+    if (!set->shared || set->n_members == set->shared->capacity || atomic_load(&set->shared->owners) > 1) {
+        int r = make_room(set, MAX(2 * set->n_members, (size_t)8));
 
-        if (!members)
-            return -ENOMEM;
-        set->members = members;
+        if (r < 0)
+            return r;
     }
     member = &set->members[set->n_members++];
     member->address = *address;
@@ -105,24 +124,23 @@ static int digest_members(char ret[DIGEST_DIGITS + 1], const struct member *memb
 
 int set_seal(struct set *set) {
     size_t n = 0;
+    int r;
 
+    if (set->shared && atomic_load(&set->shared->owners) > 1) {
+        r = make_room(set, set->n_members);
+        if (r < 0)
+            return r;
+    }
     if (set->n_members > 1)
         qsort(set->members, set->n_members, sizeof(*set->members), compare_members);
     for (size_t i = 0; i < set->n_members; i++)
         if (n == 0 || compare_addresses(&set->members[n - 1], &set->members[i]) != 0)
             set->members[n++] = set->members[i];
-    if (n != set->n_members) {
-        /* The capacity follows from the count (see at_capacity), so it must shrink with it. */
-        size_t capacity = 8;
-        struct member *members;
-
-        while (capacity < n)
-            capacity *= 2;
-        set->n_members = n;
-        members = reallocarray(set->members, capacity, sizeof(*members));
-        if (!members)
-            return -ENOMEM;
-        set->members = members;
+    set->n_members = n;
+    if (set->shared && set->shared->capacity > n) { /* sets are kept for long, and rarely grow once sealed */
+        r = make_room(set, n);
+        if (r < 0)
+            return r;
     }
     return digest_members(set->version.digest, set->members, set->n_members);
 }

@@ -104,10 +104,8 @@ static int parse_address(struct address *ret, json_object *text) {
 }
 
 /* ["203.0.113.7","node-a"], with the time since when behind it in the set itself */
-static int parse_member(struct set *set, json_object *pair) {
+static int parse_member(struct member *ret, json_object *pair) {
     json_object *label;
-    struct address address;
-    int r;
 
     if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) < 2 ||
         json_object_array_length(pair) > 3)
@@ -115,8 +113,8 @@ static int parse_member(struct set *set, json_object *pair) {
     label = json_object_array_get_idx(pair, 1);
     if (!json_object_is_type(label, json_type_string))
         return -EBADMSG;
-    r = parse_address(&address, json_object_array_get_idx(pair, 0));
-    return r < 0 ? r : set_append(set, &address, json_object_get_string(label));
+    label_make(ret->label, json_object_get_string(label));
+    return parse_address(&ret->address, json_object_array_get_idx(pair, 0));
 }
 
 static int parse_members(struct set *set, json_object *list) {
@@ -124,32 +122,47 @@ static int parse_members(struct set *set, json_object *list) {
     int r;
 
     for (size_t i = 0; i < n; i++) {
-        r = parse_member(set, json_object_array_get_idx(list, i));
+        struct member member;
+
+        r = parse_member(&member, json_object_array_get_idx(list, i));
+        if (r >= 0)
+            r = set_append(set, &member.address, member.label);
         if (r < 0)
             return r == -E2BIG ? -EBADMSG : r;
     }
     return 0;
 }
 
+static int parse_added(struct delta *delta, json_object *list) {
+    size_t n = json_object_array_length(list);
+
+    if (n > SET_LIMIT)
+        return -EBADMSG;
+    delta->added = calloc(n + 1, sizeof(*delta->added));
+    if (!delta->added)
+        return -ENOMEM;
+    for (; delta->n_added < n; delta->n_added++) {
+        int r = parse_member(&delta->added[delta->n_added], json_object_array_get_idx(list, delta->n_added));
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int parse_delta(struct delta **ret, json_object *object) {
     CLEANUP(delta_freep) struct delta *delta = calloc(1, sizeof(*delta));
-    CLEANUP(set_freep) struct set *added = NULL;
     json_object *adds = get_array(object, "added"), *removes = get_array(object, "removed");
     int r;
 
     if (!delta)
         return -ENOMEM;
-    r = set_new(&added);
-    if (r < 0)
-        return r;
     if (!adds || !removes || get_generation(&delta->generation, object) < 0 || get_rv(delta->rv, object) < 0 ||
         get_digest(delta->base, object, "base") < 0 || get_digest(delta->digest, object, "digest") < 0)
         return -EBADMSG;
-    r = parse_members(added, adds);
+    r = parse_added(delta, adds);
     if (r < 0)
         return r;
-    delta->n_added = added->n_members;
-    delta->added = TAKE_PTR(added->members);
     delta->removed = calloc(json_object_array_length(removes) + 1, sizeof(*delta->removed));
     if (!delta->removed)
         return -ENOMEM;

@@ -33,11 +33,14 @@ struct set {
     struct version version;
     struct member *members;     /* sorted by address, each address once */
     size_t n_members;
+    struct members *shared;     /* set.c's own: where they lie */
 };
 
 struct set *set_free(struct set *set);
 DEFINE_CLEANUP(struct set, set_free)
 int set_new(struct set **ret);
+/* Shares the members until one of the two is changed by a call below, so a copy costs a few bytes. The copy may be freed
+ * by another thread. */
 int set_copy(struct set **ret, const struct set *set);
 /* Appends in any order; set_seal sorts, keeps the least label of an address that came twice, and makes the digest. */
 int set_append(struct set *set, const struct address *address, const char *label);

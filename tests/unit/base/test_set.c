@@ -82,6 +82,30 @@ static void labels_are_harmless(void **state) {
     assert_int_equal(strlen(label), LABEL_MAX);
 }
 
-RUN(cmocka_unit_test(empty_digest_is_sha256_of_nothing), cmocka_unit_test(order_and_repeats_do_not_matter),
+static void copies_share_until_one_changes(void **state) {
+    CLEANUP(set_freep) struct set *set = MAKE("10.0.0.1", "a", "10.0.0.2", "b");
+    CLEANUP(set_freep) struct set *copy = NULL;
+    CLEANUP(set_freep) struct set *second = NULL;
+    struct address address;
+
+    assert_int_equal(set_copy(&copy, set), 0);
+    assert_int_equal(set_copy(&second, copy), 0);
+    assert_ptr_equal(copy->members, set->members);
+    copy->version.generation = 7;
+    assert_int_equal(set->version.generation, 0);
+    assert_int_equal(address_parse(&address, "10.0.0.3", 8), 0);
+    assert_int_equal(set_append(copy, &address, "n3"), 0);
+    assert_int_equal(set_seal(copy), 0);
+    assert_int_equal(copy->n_members, 3);
+    assert_int_equal(set->n_members, 2);
+    assert_string_not_equal(copy->version.digest, set->version.digest);
+    set = set_free(set);
+    assert_true(set_has(second, &copy->members[0].address)); /* what the first one left */
+    assert_false(set_has(second, &address));
+    assert_int_equal(set_seal(second), 0);
+    assert_int_equal(second->n_members, 2);
+}
+
+RUN(cmocka_unit_test(copies_share_until_one_changes), cmocka_unit_test(empty_digest_is_sha256_of_nothing), cmocka_unit_test(order_and_repeats_do_not_matter),
     cmocka_unit_test(grows_and_shrinks), cmocka_unit_test(has), cmocka_unit_test(delta_leads_from_one_to_the_other),
     cmocka_unit_test(labels_are_harmless))
