@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# The firewall that pillar's nodewall:rules describe.
+# The firewall that pillar's nodewall:rules describe, also at boot.
+include:
+  - nodewall.boot
 {#- A highstate syncs modules by itself; `state.apply nodewall` doesn't, so the first one on a fresh minion does it here. #}
 {%- set fresh = 'nodewall.apply' not in salt %}
 {%- if fresh %}

@@ -264,7 +264,9 @@ class Minion(_Daemon):
                    "acceptance_wait_time": 1, "random_reauth_delay": 0, "auth_timeout": 5, "auth_tries": 100, "master_tries": -1, "retry_dns": 0,
                    "recon_default": 100, "recon_max": 500, "recon_randomize": False, "mine_enabled": False, "hash_type": "sha256",
                    "tcp_keepalive_idle": 5, "start_event_grains": [], "grains_cache": False, "random_startup_delay": 0, "request_channel_timeout": 10,
-                   "nodewall_dir": str(self.directory / "nodewall")}
+                   "nodewall_dir": str(self.directory / "nodewall"),
+                   # Never the host's own systemd.
+                   "nodewall_unit_dir": str(self.directory / "units")}
         options.update(config or {})
         self.options = options
         (self.confdir / "minion").write_text(yaml.safe_dump(options), encoding="utf-8")

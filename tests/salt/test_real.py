@@ -57,6 +57,8 @@ def test_from_a_fresh_minion_to_one_without_a_master(wire, tmp_path, version):
         assert found["retcode"] == 0, json.dumps(found)
         assert bed.kernel() == set(cluster.members) and f"dport {PORT}" in bed.db.nft("list", "table", "inet", "nodewall")
         assert bed.nodewall.index() == ["db"], "who names the cluster"
+        folder = pathlib.Path(bed.db.salt.directory)
+        assert f"ExecStart=/bin/sh {folder}/nodewall/restore\n" in (folder / "units" / "nodewall-restore.service").read_text(encoding="ascii")
 
         # An announcement reaches who is noted, whatever it says itself.
         bed.nodewall.announce(cluster.change(add=["203.0.113.2"], remove=["203.0.113.1"]), {TOKEN: None})
@@ -104,6 +106,9 @@ def without_a_master(bed, cluster, version, tmp_path):
             said = " ".join([done["comment"], *done.get("warnings", [])])
             assert "the master" in said and "Traceback" not in said
             assert bed.kernel() == set(cluster.members)
+        bed.db.nft("flush", "ruleset")
+        bed.db.run("/bin/sh", str(pathlib.Path(bed.db.salt.directory) / "nodewall" / "restore"))
+        assert bed.kernel() == set(cluster.members), "as at a boot"
         bed.db.nft("flush", "ruleset")
         assert worker.ask("call", minion=str(config), fun="nodewall.restore", arg=[], kwarg={})["value"]["result"] == "applied"
         assert bed.kernel() == set(cluster.members)

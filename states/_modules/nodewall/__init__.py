@@ -10,8 +10,8 @@ Invariants: the firewall changes in one nft transaction or not at all; whatever 
 outcome is a value with one sentence, never a traceback.
 
 The parts: sets (addresses, digests, order), rules (pillar), kernel (nft), cache (disk, lock), protocol (which set), master
-(what is asked of it), sources (what other modules say), ports and confirm (nobody is locked out), converge (all of them
-together), report (what is here, and why).
+(what is asked of it), sources (what other modules say), ports and confirm (nobody is locked out), boot (before Salt),
+converge (all of them together), report (what is here, and why).
 """
 
 import contextlib
@@ -32,7 +32,7 @@ if __name__ not in sys.modules:
 
 # pylint: disable=wrong-import-position
 from . import confirm as _confirm
-from . import cache, converge, kernel, master, ports, report, rules, sets, sources
+from . import boot, cache, converge, kernel, master, ports, report, rules, sets, sources
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +232,7 @@ def clean(test=False):
                 kernel.remove(here.table, here.set_only())
             if not test:
                 cache.forget(folder)
+                boot.forget(folder)
     except cache.Locked as error:
         return _said({"result": "locked", "comment": str(error)})
     except _failures() as error:

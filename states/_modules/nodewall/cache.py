@@ -7,6 +7,7 @@ Cache: what was last applied, on the minion's disk, for the boot and for the tim
     cluster-<name>.json       a whole set with its version; sources that are no clusters have sets, too
     cluster-<name>.deltas     one line of JSON for each delta since
     revert.nft                confirm.py's: the table to go back to
+    boot.nft, closed.nft      boot.py's: the table as nft and a shell load it
     cluster-<name>.extras     what another store's set adds while nothing tells which of the two is newer
 
 Invariants: sets are written, durably, before the kernel has them: whoever was let in before a crash is let in after the
@@ -28,8 +29,19 @@ from . import sets
 DELTAS_MAX = 512
 FILE_MAX = 64 << 20
 
-Kept = namedtuple("Kept", "version members extras")
 Extras = namedtuple("Extras", "rv members")
+
+
+class Kept(namedtuple("Kept", "version members extras")):
+    """A set on disk."""
+
+    __slots__ = ()
+
+    def everything(self):
+        """All that is let in: another store's additions, too."""
+        return {**self.extras.members, **self.members}
+
+
 NO_EXTRAS = Extras("", {})
 
 
@@ -139,13 +151,24 @@ def has_extras(folder, cluster):
     return os.path.lexists(_path(folder, cluster, "extras"))
 
 
+def extend(path, text):
+    """Adds to a file, durably; its size from then on."""
+    new = not os.path.lexists(path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fdatasync(fd)
+        size = stream.tell()
+    if new:
+        _sync_folder(path)
+    return size
+
+
 def append(folder, cluster, chain, as_of):
     """
     Deltas that will be applied. Returns False when the file has become so long that the whole set should be saved instead.
     """
-    path = _path(folder, cluster, "deltas")
-    new = not os.path.lexists(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     lines = [
         dict(
             item._asdict(),
@@ -155,16 +178,9 @@ def append(folder, cluster, chain, as_of):
         )
         for item in chain
     ]
-    with os.fdopen(fd, "w") as stream:
-        # The line before may have been cut off by a crash.
-        stream.write("" if new else "\n")
-        stream.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
-        stream.flush()
-        os.fsync(fd)
-        short = stream.tell() < DELTAS_MAX * 256
-    if new:
-        _sync_folder(path)
-    return short
+    # The line before may have been cut off by a crash.
+    text = "".join("\n" + json.dumps(line, separators=(",", ":")) for line in lines) + "\n"
+    return extend(_path(folder, cluster, "deltas"), text) < DELTAS_MAX * 256
 
 
 def load(folder, cluster):

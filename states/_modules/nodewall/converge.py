@@ -12,7 +12,7 @@ costs the boot cache and a warning, never a change.
 import hashlib
 import logging
 
-from . import cache, confirm, kernel, protocol, report, rules, sets
+from . import boot, cache, confirm, kernel, protocol, report, rules, sets
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +51,33 @@ def quick(folder, cluster, header, chain):
     # Networks may lie within one another, and additions of another store may be there: that takes the whole set.
     if not all(map(sets.is_host, list(added) + list(removed))) or cache.has_extras(folder, cluster):
         return None
-    _keep(lambda: cache.append(folder, cluster, steps, header.as_of) or _compact(folder, cluster))
+    added = sets.dated(added, header.as_of)
+    _keep(lambda: _remember(folder, cluster, steps, header, added, removed))
     try:
-        kernel.run(kernel.change(cluster, held, header, sets.dated(added, header.as_of), removed))
+        kernel.run(kernel.change(cluster, held, header, added, removed))
     except kernel.Failed as error:
         log.info("nodewall: %s: the deltas don't fit (%s); fetching the set", cluster, error)
         return None
     return _answer("applied", cluster, header)
 
 
-def _compact(folder, cluster):
-    kept = cache.load(folder, cluster)
-    if kept:
-        cache.save(folder, cluster, kept)
+def _remember(folder, cluster, steps, header, added, removed):
+    if not cache.append(folder, cluster, steps, header.as_of):
+        kept = cache.load(folder, cluster)
+        if kept:
+            cache.save(folder, cluster, kept)
+    if not boot.append(folder, cluster, header, added, removed):
+        _rewrite_boot(folder)
+
+
+def _rewrite_boot(folder):
+    """What a boot begins with, from the rules and sets on disk."""
+    saved = cache.load_rules(folder) or {}
+    if "segments" not in saved:
+        return
+    found = {name: cache.load(folder, name) for name in saved.get("sets", ())}
+    clusters = {name: (kept.version, kept.everything()) if kept else (None, {}) for name, kept in found.items()}
+    boot.write(folder, clusters, saved["segments"], saved["config"]["mode"] == "set-only")
 
 
 def _keep(write):
@@ -140,6 +154,8 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reac
         if timer and not _confirmed(folder, timer, reached, seconds):
             return _reverted(done, seconds)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
+        if script and (table and not table.markers or not boot.readable(folder)):
+            done["warnings"] += _keep(lambda: _rewrite_boot(folder))
     _incomplete(done, config, target, plans)
     return done
 
@@ -310,22 +326,28 @@ def _public(plan):
 
 
 def _save_sets(folder, plans, kept):
+    saved = False
     for name, plan in plans.items():
         if plan.version is not None and plan.version.count is not None and (
             kept.get(name) is None or (plan.version, plan.extras) != (kept[name].version, kept[name].extras)
         ):
             cache.save(folder, name, cache.Kept(plan.version, plan.members, plan.extras))
+            saved = True
+    if saved:
+        _rewrite_boot(folder)
 
 
 def _save_rules(folder, config, target, plans, saved, rebuilt):
     """After the kernel: the shape of the table is read there. Sets that no rule names any more go last."""
     if config is None:
         return
-    value = {key: target[key] for key in ("effective", "guarded", "print")}
+    value = {key: target[key] for key in ("effective", "guarded", "print", "segments")}
+    value["sets"] = sorted(plans)
     value.update(config=config, shape=saved.get("shape"))
     if rebuilt or value["shape"] is None:
         value["shape"] = kernel.shape(target["set_only"])
     if dict(value, v=1) != saved:
         cache.save_rules(folder, value)
+        _rewrite_boot(folder)
     for name in set(cache.clusters(folder)) - set(plans):
         cache.forget(folder, name)

@@ -171,7 +171,11 @@ class Table:
             self._all.append([kind, _shape(body)])
 
     def shape(self, set_only=False):
-        parts = [part for part in self._all if not set_only or part[0] == "set" and part[1]["name"] in self.sets + [MARKERS]]
+        parts = self._all
+        if set_only:
+            # In the order of their names: others may have declared them before us.
+            ours = [part for part in parts if part[0] == "set" and part[1]["name"] in self.sets + [MARKERS]]
+            parts = sorted(ours, key=lambda part: part[1]["name"])
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _take(self, body):
@@ -264,6 +268,22 @@ def change(cluster, held, version, added, removed):
     return "\n".join(lines) + "\n"
 
 
+def again(cluster, added, removed):
+    """Members that come and go, as a script that never fails: what is deleted is added first. Hosts only."""
+    lines = []
+    for verbs, records in ((("add", "delete"), removed), (("add",), added)):
+        for rec in sorted(records):
+            for verb in verbs:
+                body = _elements(cluster, [rec], added) if verbs == ("add",) else sets.text(rec)
+                lines.append("{} element {} {} {{ {} }}".format(verb, FAMILY_TABLE, _set_name(cluster, rec), body))
+    return "".join(line + "\n" for line in lines)
+
+
+def mark(cluster, version):
+    """The line of a script that says which version a cluster has."""
+    return "add element {} {} {{ {} }}".format(FAMILY_TABLE, MARKERS, _marker(cluster, version))
+
+
 def whole(clusters, segments):
     """
     The script that makes the table anew, in one transaction: ``clusters`` {name: (Version or None, members)}, ``segments``
@@ -285,13 +305,14 @@ def sets_only(clusters, table=None, leftover=(), delete=True):
     """
     bare = {name: (None, {}) for name in clusters}
     lines = ["table {} {{".format(FAMILY_TABLE)] + _sets(bare) + ["}"]
+    ours = [_named(name, suffix) for name in clusters for suffix in SUFFIXES]
+    others = [name for name in table.sets if name not in ours] if table else []
+    lines += ["flush set {} {}".format(FAMILY_TABLE, name) for name in [MARKERS] + ours + others]
     if table:
         gone = [name for name in leftover if name in table.chains]
         lines += ["{} chain {} {}".format(verb, FAMILY_TABLE, name) for verb in ("flush", "delete") for name in gone]
-        ours = {_named(name, suffix) for name in clusters for suffix in SUFFIXES}
-        lines += ["flush set {} {}".format(FAMILY_TABLE, name) for name in table.sets + [MARKERS]]
         if delete:
-            lines += ["delete set {} {}".format(FAMILY_TABLE, name) for name in table.sets if name not in ours]
+            lines += ["delete set {} {}".format(FAMILY_TABLE, name) for name in others]
     return "\n".join(lines + ["table {} {{".format(FAMILY_TABLE)] + _sets(clusters) + ["}", ""])
 
 
