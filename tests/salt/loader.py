@@ -8,6 +8,8 @@ Requests: {"do": one of the functions below, …}; answers: {"value": …} or {"
 import json
 import logging
 import os
+import signal
+import subprocess
 import sys
 
 import salt.config
@@ -65,6 +67,30 @@ def call(minion, fun, arg, kwarg, patch=None):
     del SAID[:]
     value = loaded.modules[fun](*arg, **kwarg)
     return {"value": value, "retcode": loaded.context.get("retcode", 0), "said": list(SAID)}
+
+
+def killed(minion, fun, arg, kwarg, step):
+    """The function in a fork, as a minion's job has one, which is killed at its `step`th step: before it runs a program, syncs, renames or
+    removes a file. Returns whether it was; it wasn't if it has fewer steps."""
+    loaded, left = _minion(minion), [step]
+
+    def counted(function):
+        def wrapper(*args, **words):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **words)
+        return wrapper
+    loaded.modules[fun]                                     # loaded before the steps are counted
+    pid = os.fork()
+    if pid == 0:
+        for module, name in ((os, "fsync"), (os, "fdatasync"), (os, "replace"), (os, "unlink"), (subprocess, "run")):
+            setattr(module, name, counted(getattr(module, name)))
+        try:
+            loaded.modules[fun](*arg, **kwarg)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
 def state(minion, high, test):

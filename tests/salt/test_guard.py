@@ -165,6 +165,25 @@ def test_udp(box, cluster, machine, clients):
                 assert client.recv(10) == b"a"
 
 
+def test_an_established_udp_flow_is_cut(box, cluster, machine, clients):
+    """Answered, so conntrack knows it; its next packet is judged all the same."""
+    box.pillar({"dns": rule({"kubernetes": "prod"}, port=5354, proto="udp")})
+    box.apply()
+    with machine.socket(kind=socket.SOCK_DGRAM) as service, clients.socket(kind=socket.SOCK_DGRAM) as client:
+        service.bind((machine.address, 5354))
+        service.settimeout(0.3)
+        client.bind((NODE, 0))
+        client.settimeout(0.5)
+        for _ in range(2):
+            client.sendto(b"q", (machine.address, 5354))
+            service.sendto(b"a", service.recvfrom(10)[1])
+            assert client.recv(10) == b"a"
+        box.update(cluster.change(remove=[NODE]))
+        client.sendto(b"q", (machine.address, 5354))
+        with pytest.raises(TimeoutError):
+            service.recv(10)
+
+
 def test_dnat_is_no_way_round(box, cluster, machine, wire, clients, dial):
     """A published port, as docker does it: the packet is forwarded and never sees `input`; it is judged as it was dialled."""
     inner = wire.attach("container")

@@ -15,10 +15,12 @@ Invariant: durable before the kernel has the members; after it, and after they w
 """
 
 import os
+import re
 
 from . import cache, kernel
 
-LOG_MAX = 256 << 10
+STAMP = "# rules {}\n"
+END = re.compile(r"^#end (\S+) (.*)$", re.MULTILINE)
 FILES = ("boot.nft", "closed.nft", "restore")
 RESTORE = r"""#!/bin/sh
 # nodewall: the table as it was confirmed last, without Salt. Written by nodewall.apply, run by nodewall-restore.service.
@@ -44,14 +46,27 @@ def _end(cluster, version):
     return "#end {} {}\n".format(cluster, kernel.mark(cluster, version)) if version else ""
 
 
-def write(folder, clusters, segments, set_only):
-    """All of it: ``clusters`` {name: (Version or None, members)}."""
-    for name, some in (("closed.nft", {name: (None, {}) for name in clusters}), ("boot.nft", clusters)):
-        members = {cluster: (None, members) for cluster, (_, members) in some.items()}
-        script = kernel.sets_only(members) if set_only else kernel.whole(members, segments)
-        text = script + "#end\n" + "".join(_end(cluster, version) for cluster, (version, _) in sorted(some.items()))
-        _replace(folder, name, text)
+def write(folder, stamp, clusters, segments, set_only):
+    """All of it: ``clusters`` {name: (Version or None, members)}; ``stamp`` stands for the rules."""
+    bare = {name: (None, {}) for name in clusters}
     _replace(folder, "restore", RESTORE)
+    for name, some in (("closed.nft", bare), ("boot.nft", {name: (None, members) for name, (_, members) in clusters.items()})):
+        script = kernel.sets_only(some) if set_only else kernel.whole(some, segments)
+        ends = [_end(cluster, version) for cluster, (version, _) in sorted(clusters.items()) if name == "boot.nft"]
+        _replace(folder, name, "".join([STAMP.format(stamp), script, "#end\n"] + ends))
+
+
+def current(folder, stamp, versions):
+    """Whether a boot would have these rules and versions: a crash may have come between the cache and here."""
+    try:
+        with open(_path(folder, "boot.nft"), encoding="utf-8") as stream:
+            text = stream.read()
+    except (OSError, ValueError):
+        return False
+    last = dict(END.findall(text))
+    return text.startswith(STAMP.format(stamp)) and all(
+        last.get(cluster) == kernel.mark(cluster, version) for cluster, version in versions.items()
+    )
 
 
 def _replace(folder, name, text):
@@ -66,19 +81,12 @@ def _replace(folder, name, text):
 
 
 def append(folder, cluster, version, added, removed):
-    """A change of hosts. False when boot.nft isn't there, or has become so long that all of it should be written instead."""
+    """A change of hosts. False when there is no boot.nft that it could continue."""
     path = _path(folder, "boot.nft")
     if not os.path.lexists(path):
         return False
-    return cache.extend(path, "\n" + kernel.again(cluster, added, removed) + "#end\n" + _end(cluster, version)) < LOG_MAX
-
-
-def readable(folder):
-    """Whether there is something to load; what is wrong inside shows at the boot, by a table without versions."""
-    try:
-        return os.stat(_path(folder, "boot.nft")).st_size > 0
-    except OSError:
-        return False
+    cache.extend(path, "\n" + kernel.again(cluster, added, removed) + "#end\n" + _end(cluster, version))
+    return True
 
 
 def forget(folder):

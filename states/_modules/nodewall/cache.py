@@ -60,7 +60,7 @@ def prepare(folder):
 @contextlib.contextmanager
 def lock(folder, wait):
     """Holds the lock, or raises Locked after ``wait`` seconds."""
-    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = _lock_file(os.path.join(folder, "lock"))
     try:
         until, pause = time.monotonic() + wait, 0.005
         while True:
@@ -75,6 +75,16 @@ def lock(folder, wait):
         yield
     finally:
         os.close(fd)
+
+
+def _lock_file(path):
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC):
+            raise
+        # Without a disk that can be written to addresses still have to change; a lock takes no writing.
+        return os.open(path if os.path.lexists(path) else os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def write(path, text):

@@ -62,11 +62,11 @@ def quick(folder, cluster, header, chain):
 
 
 def _remember(folder, cluster, steps, header, added, removed):
-    if not cache.append(folder, cluster, steps, header.as_of):
-        kept = cache.load(folder, cluster)
-        if kept:
-            cache.save(folder, cluster, kept)
-    if not boot.append(folder, cluster, header, added, removed):
+    short = cache.append(folder, cluster, steps, header.as_of)
+    kept = None if short else cache.load(folder, cluster)
+    if kept:
+        cache.save(folder, cluster, kept)
+    if not boot.append(folder, cluster, header, added, removed) or kept:
         _rewrite_boot(folder)
 
 
@@ -77,7 +77,12 @@ def _rewrite_boot(folder):
         return
     found = {name: cache.load(folder, name) for name in saved.get("sets", ())}
     clusters = {name: (kept.version, kept.everything()) if kept else (None, {}) for name, kept in found.items()}
-    boot.write(folder, clusters, saved["segments"], saved["config"]["mode"] == "set-only")
+    boot.write(folder, saved["print"], clusters, saved["segments"], saved["config"]["mode"] == "set-only")
+
+
+def _boot_current(folder, target, plans):
+    versions = {name: plan.version for name, plan in plans.items() if plan.version}
+    return boot.current(folder, target["print"], versions)
 
 
 def _keep(write):
@@ -154,7 +159,7 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reac
         if timer and not _confirmed(folder, timer, reached, seconds):
             return _reverted(done, seconds)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
-        if script and (table and not table.markers or not boot.readable(folder)):
+        if config and (table and not table.markers or not _boot_current(folder, target, plans)):
             done["warnings"] += _keep(lambda: _rewrite_boot(folder))
     _incomplete(done, config, target, plans)
     return done
@@ -348,6 +353,5 @@ def _save_rules(folder, config, target, plans, saved, rebuilt):
         value["shape"] = kernel.shape(target["set_only"])
     if dict(value, v=1) != saved:
         cache.save_rules(folder, value)
-        _rewrite_boot(folder)
     for name in set(cache.clusters(folder)) - set(plans):
         cache.forget(folder, name)
