@@ -267,8 +267,11 @@ void cluster_drop(struct cluster *cluster) {
 
     if (cluster_is_dropped(cluster))
         return;
-    log_warning("%s: is not configured any more (it was in %s); its addresses stay until 'nodewall release %s'",
-                cluster->name, cluster->config->where, cluster->name);
+    if (cluster_has_addresses(cluster))
+        log_warning("%s: is not configured any more (it was in %s); its addresses stay until 'nodewall release %s'",
+                    cluster->name, cluster->config->where, cluster->name);
+    else
+        log_info("%s: is not configured any more (it was in %s)", cluster->name, cluster->config->where);
     cluster->config = NULL;
     cluster->dropped = now;
     cluster->problem[0] = '\0';

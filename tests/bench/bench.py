@@ -17,11 +17,11 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from bench import apply, informer, latency, listen, memory, report, sync  # noqa: E402
+from bench import apply, clusters, informer, latency, listen, memory, report, sync  # noqa: E402
 from bench.stage import Stage                               # noqa: E402
 from harness import cache, netns, nodewall, servers, venvs  # noqa: E402
 
-ROWS = {"event": "1", "burst": "1b", "firewall": "2", "apply": "3", "memory": "4", "monitor": "5", "sync": "6"}
+ROWS = {"event": "1", "burst": "1b", "firewall": "2", "apply": "3", "memory": "4", "monitor": "5", "sync": "6", "clusters": "7"}
 
 
 def interrupted(*_):
@@ -77,6 +77,8 @@ def groups(args, wanted):
         yield together, lambda: _latencies(args, together)
     if "apply" in wanted:
         yield {"apply"}, lambda: apply.measure(args.salt, max(10, args.rounds * 2 // 5))
+    if "clusters" in wanted:
+        yield {"clusters"}, lambda: clusters.measure(2 * args.rounds)
     if "memory" in wanted:
         yield {"memory"}, lambda: memory.measure(args.salt, max(5, args.rounds // 4))
     if "monitor" in wanted:
