@@ -10,6 +10,7 @@ something goes wrong: see FAULTS. Then all is well again, and what was published
 The oracle: bed.Witness for every set that was ever published; the end; at most RATE requests a second.
 """
 import collections
+import json
 import os
 import pathlib
 import random
@@ -35,6 +36,14 @@ Fault = collections.namedtuple("Fault", "weight carry_out")
 def _expire(soak):
     soak.kube.compact()
     soak.kube.end_watches(soak.chance.choice(["complete", "fin", "reset"]))
+
+
+def _lie(soak):
+    """One list, well-formed, that lacks some nodes or all of them."""
+    rv, nodes = soak.kube.nodes_store.list()
+    kept = soak.chance.sample(nodes, soak.chance.randrange(len(nodes))) if soak.chance.random() < 0.5 else []
+    soak.kube.fail("list", answer(json.dumps({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": str(rv)}, "items": kept})))
+    _expire(soak)
 
 
 def _silent(soak):
@@ -90,10 +99,11 @@ FAULTS = {
     "list-short": Fault(3, lambda soak: (soak.kube.fail("list", answer('{"kind":"NodeList","metadata":{"resourceVersion":"5"},"items":[', length=5000)), _expire(soak))),
     "list-410": Fault(2, lambda soak: (soak.kube.fail("list", gone(), 2), _expire(soak))),
     "list-null": Fault(2, lambda soak: (soak.kube.fail("list", answer('{"kind":"NodeList","metadata":{"resourceVersion":"5"},"items":null}')), _expire(soak))),
+    "list-lies": Fault(3, _lie),
     "away": Fault(3, _away),
     "mute": Fault(3, _mute),
     "pieces": Fault(3, lambda soak: setattr(soak.kube, "piece", soak.chance.choice([None, None, 7, 1000]))),
-    "killed": Fault(3, _kill),
+    "killed": Fault(10, _kill),
     "suspended": Fault(3, _stop_reading),
     "silent": Fault(3, _silent),
 }
@@ -168,7 +178,7 @@ class Soak:
             self.churn()
             if time.monotonic() >= next_fault:
                 self.spoil()
-                next_fault = time.monotonic() + self.chance.expovariate(1 / 2.5)
+                next_fault = time.monotonic() + self.chance.expovariate(1 / (3 if self.seconds < 100 else 5))
             time.sleep(self.chance.expovariate(1 / 0.08))
             if not self.busy() and not self.lane.engine.process.alive():
                 raise AssertionError(f"the engine ended by itself\n{self.lane.engine.process.tail()}")

@@ -28,6 +28,7 @@ def long_list(count=200):
 
 
 SHORT = len(long_list()) // 2
+NOBODY = "no-nodes-once"         # a list without nodes, as it should be, and a lie; once
 LISTS = {                       # a list gets this, twice
     "cut": cut(300),
     "reset": cut(300, reset=True),
@@ -93,6 +94,9 @@ def lay(lane, name):
     if name in WATCHES:
         fault = WATCHES[name][0]
         lane.kube.fail("watch", fault() if callable(fault) else fault)
+    elif name == NOBODY:
+        lane.kube.compact()
+        lane.kube.fail("list", answer(node_list(rv=lane.kube.nodes_store.rv)))
     else:
         lane.kube.fail("list", LISTS[name], 2)
         lane.kube.compact()
@@ -103,7 +107,7 @@ def lay(lane, name):
 
 @pytest.fixture(name="stories", scope="module")
 def _stories(tmp_path_factory):
-    names = [*LISTS, *WATCHES]
+    names = [*LISTS, *WATCHES, NOBODY]
     with contextlib.ExitStack() as undo:
         kubes = {name: undo.enter_context(FakeKube()) for name in names}
         found = undo.enter_context(lanes(tmp_path_factory.mktemp("requests"), kubes))
@@ -138,6 +142,15 @@ def test_a_wrong_watch(stories, name):
     assert asked[1][0] - asked[0][0] >= pause, asked
     if listed is False:
         assert asked[1][2].split("resourceVersion=")[1].split("&")[0] == asked[0][2].split("resourceVersion=")[1].split("&")[0], asked
+    lane.witness.judge()
+
+
+def test_a_list_without_nodes_has_to_be_said_twice(stories):
+    """Case 4: 200, a NodeList, no items, and max_removal is 100 %. A second list is asked for, says otherwise, and nothing was taken out."""
+    lane, was = stories[NOBODY]
+    lane.settled(20)
+    assert len(lane.kube.asked("list", was["begun"])) >= 2
+    assert min(len(addresses) for _, _, _, addresses in lane.witness.seen) >= 4
     lane.witness.judge()
 
 
