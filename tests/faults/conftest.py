@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What takes long by its nature begins with the session and runs beside the other tests."""
 import concurrent.futures
+import os
 import subprocess
 import sys
 
@@ -19,7 +20,8 @@ def _early(request, tmp_path_factory):
             session.vanished = pool.submit(vanish.run, tmp_path_factory.mktemp("vanish"))
         if "test_faults_by_chance" in wanted:
             session.soak = subprocess.Popen([sys.executable, soak.__file__, *SOAK], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=subprocess.STDOUT, text=True)
+                                            stderr=subprocess.STDOUT, text=True,
+                                            env=dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(soak.__file__))))
         yield
         if "test_faults_by_chance" in wanted and session.soak.poll() is None:
             session.soak.terminate()
