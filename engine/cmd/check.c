@@ -374,7 +374,7 @@ static void check_engine(struct check *check) {
                 : "salt-master starts it; /var/log/salt/master says why it does not");
     else {
         snprintf(text, sizeof(text), "%s: %s", path, strerror(-r));
-        say(check, WARNING, "engine", text, r == -EACCES ? "ask as root" : NULL);
+        say(check, WARNING, "engine", text, r == -EACCES ? "root and the engine's user may ask" : NULL);
     }
 }
 

@@ -27,6 +27,9 @@ def applied(name, accept=False):
     accept
         Take the master's sets even if they are of another store, or take away most of what is applied.
     """
+    if __opts__["test"] and not __salt__["cmd.which"]("nft"):
+        comment = "what would change can't be told before nft is here; it comes with the package nftables"
+        return {"name": name, "result": None, "changes": {}, "comment": comment}
     pillar = __pillar__["nodewall"] if "nodewall" in __pillar__ else {}
     return _state(name, __salt__["nodewall.apply"](test=__opts__["test"], accept=accept, pillar=pillar))
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nodewall.apply and the state: from rules to a table, and what wrong rules must not do."""
+import importlib.util
+
 import pytest
 import yaml
 from box import PORT, VERSIONS, Box, Cluster, prod, rule
@@ -367,6 +369,19 @@ def test_addresses_for_other_firewalls(box):
         box.call("nodewall.addresses", "kubernetes:../x")
     with pytest.raises(AssertionError, match="has no set of it"):
         box.call("nodewall.addresses", "kubernetes:unknown")
+
+
+def test_a_test_on_a_minion_without_nft():
+    """The first `state.apply nodewall test=True` of a new minion: nft comes by the state before, so this is no failure. Without `test` it is."""
+    spec = importlib.util.spec_from_file_location("state", nodewall.STATES / "_states" / "nodewall.py")
+    state = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(state)
+    failed = {"result": "failed", "comment": "nft isn't installed here"}
+    state.__pillar__, state.__salt__ = {}, {"cmd.which": lambda name: None, "nodewall.apply": lambda **_: failed}
+    for test, result in ((True, None), (False, False)):
+        state.__opts__ = {"test": test}
+        told = state.applied("nodewall")
+        assert told["result"] is result and "nft" in told["comment"] and told["changes"] == {}
 
 
 def test_the_example_is_pillar_that_works(box):
