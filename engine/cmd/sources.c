@@ -47,9 +47,13 @@ static int open_one(struct sources *sources, const struct cluster_config *config
 
 static int open_all(struct sources *sources, const char *name, const struct source_handler *handler) {
     struct problem problem;
+    char names[200] = "";
     bool any = false;
 
     for (size_t i = 0; i < sources->config->n_clusters; i++) {
+        size_t used = strlen(names);
+
+        snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "there are: ", sources->config->clusters[i]->name);
         if (name && strcmp(name, sources->config->clusters[i]->name))
             continue;
         any = true;
@@ -57,7 +61,7 @@ static int open_all(struct sources *sources, const char *name, const struct sour
     }
     if (any)
         return 0;
-    problem_set(&problem, sources->config->path, "'nodewall status' lists the ones that run", "there is no cluster '%s'", name);
+    problem_set(&problem, sources->config->path, names, "there is no cluster '%s'", name);
     return fail(&problem);
 }
 

@@ -89,7 +89,7 @@ def test_a_server_that_is_not_there(kube, config):
 
 def test_a_cluster_that_is_not_configured(config):
     done = run("nodes", "-c", config, "staging")
-    assert done.returncode == 1 and "'staging'" in done.stderr
+    assert done.returncode == 1 and "no cluster 'staging' (there are: prod)" in done.stderr
 
 
 def test_watch_prints_changes_and_ends(kube, config):
