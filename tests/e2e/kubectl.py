@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kubectl, as far as the README uses it: the same calls, to a real API server that is told to refuse what it doesn't know.
 
 It also does what kube-controller-manager does when a Secret asks for the token of a service account: fills it in.
