@@ -134,10 +134,15 @@ class Machine:
 
     def until(self, line, seconds=60):
         """A command that comes true: a minion that connects, a return that is on its way."""
+        last = [""]
+
         def true():
-            code, said = self.sh(line, check=False)
-            return said if code == 0 else None
-        return process.wait_until(true, seconds, f"`{line}` to succeed\n{self.logs()}", every=0.5)
+            code, last[0] = self.sh(line, check=False)
+            return last[0] if code == 0 else None
+        try:
+            return process.wait_until(true, seconds, f"`{line}` to succeed", every=0.5)
+        except process.Timeout as error:
+            raise process.Timeout(f"{error}: {last[0][-1500:]}\n{self.logs()}") from None
 
     def logs(self):
         return "\n".join(process.tail(self.path(f"var/log/salt/{name}"), 15) for name in ("master", "minion"))
