@@ -3,7 +3,8 @@
  * Log - where lines go, in whose format, and how many.
  *
  * Keeps: one write(2) per line, so lines of several processes in one file never mix; no control character from outside
- * reaches the file; a flood is counted instead of written.
+ * reaches the file; a flood is counted instead of written. Salt's file is opened again when another has its name: its
+ * package rotates by renaming, and Python's handlers in the master look at each line, too.
  * Does not: block on a reader. stderr of a service is a journal or a file.
  */
 #include "nodewall/log.h"
@@ -16,7 +17,12 @@
 enum { FLOOD_LINES = 50, FLOOD_WINDOW_MS = 10000, LINE_MAX_BYTES = 2048 };
 
 static enum log_level threshold = LOG_LEVEL_INFO;
-static int salt_fd = -1;
+static struct {
+    int fd;
+    char *path;
+    dev_t device;
+    ino_t inode;
+} salt = {.fd = -1};
 static struct {
     msec since;
     unsigned lines, dropped;
@@ -43,15 +49,39 @@ enum log_level log_level_parse(const char *name) {
     return LOG_LEVEL_WARNING;
 }
 
-int log_to_salt(const char *path) {
+static int open_salt(const char *path) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
+    struct stat st;
 
     if (fd < 0)
         return -errno;
-    if (salt_fd >= 0)
-        close(salt_fd);
-    salt_fd = fd;
+    if (salt.fd >= 0)
+        close(salt.fd);
+    salt.fd = fd;
+    if (fstat(fd, &st) == 0) {
+        salt.device = st.st_dev;
+        salt.inode = st.st_ino;
+    }
     return 0;
+}
+
+int log_to_salt(const char *path) {
+    CLEANUP(cleanup_free) char *copy = strdup(path);
+    int r = copy ? open_salt(path) : -ENOMEM;
+
+    if (r < 0)
+        return r;
+    free(salt.path);
+    salt.path = TAKE_PTR(copy);
+    return 0;
+}
+
+/* If it can't be opened again, the old file goes on. */
+static void follow_rotation(void) {
+    struct stat st;
+
+    if (lstat(salt.path, &st) < 0 ? errno == ENOENT : st.st_dev != salt.device || st.st_ino != salt.inode)
+        (void)open_salt(salt.path);
 }
 
 static bool stderr_is_journal(void) {
@@ -72,7 +102,8 @@ static void emit(enum log_level level, const char *text) {
     char line[LINE_MAX_BYTES + 128];
     int n;
 
-    if (salt_fd >= 0) {
+    if (salt.fd >= 0) {
+        follow_rotation();
         /* Salt's default log_fmt_logfile, in local time as Python's logging writes it. */
         msec wall = clock_wall();
         time_t seconds = (time_t)(wall / 1000);
@@ -90,7 +121,7 @@ static void emit(enum log_level level, const char *text) {
 
         n = snprintf(line, sizeof(line), "%s %-7s %s\n", time_format(clock_wall(), when), salt_names[level], text);
     }
-    if (n > 0 && write(salt_fd >= 0 ? salt_fd : STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1)) < 0)
+    if (n > 0 && write(salt.fd >= 0 ? salt.fd : STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1)) < 0)
         return; /* a log that cannot be written has nobody to tell */
 }
 

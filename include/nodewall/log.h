@@ -13,7 +13,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 void log_set_level(enum log_level level);
 enum log_level log_level_parse(const char *name);                        /* Salt's level names; unknown: warning */
-int log_to_salt(const char *path);                                       /* append; -errno: stays on stderr */
+int log_to_salt(const char *path);                                       /* append, also after a rotation; -errno: stays on stderr */
 void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
