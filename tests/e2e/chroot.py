@@ -119,7 +119,7 @@ class Machine:
             self.holder.stdout.close()
 
     # --- using it ---
-    def sh(self, script, check=True, timeout=60):
+    def sh(self, script, check=True, timeout=120):
         """A shell of root in /root/nodewall: (exit code, what it said)."""
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:       # no pipe: a daemon may keep it
             code = subprocess.run(

@@ -25,7 +25,7 @@ def blocks(kind, text=README):
     return [re.sub(f"^{indent}", "", block, flags=re.M) for indent, block in re.findall(rf"^( *)```{kind}\n(.*?)^ *```$", text, re.M | re.S)]
 
 
-BUILD, IN_CLUSTER, ON_MASTER, TELL_SALT, APPLY, REMOVE = blocks("sh", README[README.index("## Install"):])
+BUILD, IN_CLUSTER, ON_MASTER, TELL_SALT, APPLY, REMOVE = blocks("sh", re.search(r"^## Install.*?(?=^## )", README, re.M | re.S).group())
 
 
 @pytest.fixture(name="stage")
@@ -54,7 +54,7 @@ def _stage(namespaces, salt_at):
 def salt_as_packaged(machine):
     """What the package's scripts leave behind: the master runs as `salt`; its configuration is comments otherwise."""
     quiet = "enable_fqdns_grains: False\nenable_gpu_grains: False\n"
-    machine.write("etc/salt/master", f"user: salt\nauto_accept: True\ntimeout: 30\ngather_job_timeout: 5\n{quiet}")
+    machine.write("etc/salt/master", f"user: salt\nauto_accept: True\ntimeout: 60\ngather_job_timeout: 30\n{quiet}")
     machine.write("etc/salt/minion", f"master: 127.0.0.1\nid: db1\nacceptance_wait_time: 1\nrecon_default: 100\nrecon_max: 500\n{quiet}")
     machine.sh("install -d -o salt -g salt /etc/salt/master.d /etc/salt/pki/master /var/cache/salt/master; install -d /var/log/salt\n"
                "install -o salt -g salt -m 0640 /dev/null /var/log/salt/master")
@@ -80,9 +80,9 @@ def test_the_installation(stage):
     assert "203.0.113.21" in machine.sh(ON_MASTER)[1]
     assert "\n0 failed, 0 warnings" in machine.sh(TELL_SALT)[1]
 
-    pillar(machine, blocks("yaml")[0])
     machine.sh("salt-minion -d")
-    machine.until("salt -t 3 db1 test.ping", 90)
+    machine.until("timeout 8 salt -t 5 db1 test.ping", 90)
+    pillar(machine, blocks("yaml")[0])          # now, so that the schedule waits for refresh_pillar and test=True is the first word
     assert reaches("198.51.100.66"), "without a rule anybody gets in"
     *steps, status = APPLY.strip().splitlines()
     assert "postgres" in machine.sh(steps[0])[1] and reaches("198.51.100.66"), "test=True"
