@@ -39,7 +39,10 @@ def _expire(soak):
 
 
 def _lie(soak):
-    """One list, well-formed, that lacks some nodes or all of them."""
+    """One list, well-formed, that lacks some nodes or all of them. Never two without a true one in between: two are believed."""
+    if soak.told_true >= soak.kube.counts.get("pages", 0):
+        return
+    soak.told_true = soak.kube.counts["pages"]
     rv, nodes = soak.kube.nodes_store.list()
     kept = soak.chance.sample(nodes, soak.chance.randrange(len(nodes))) if soak.chance.random() < 0.5 else []
     soak.kube.fail("list", answer(json.dumps({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": str(rv)}, "items": kept})))
@@ -116,6 +119,7 @@ class Soak:
         self.seed, self.seconds, self.directory, self.build = seed, seconds, pathlib.Path(directory), build
         self.chance, self.counts, self.due = random.Random(seed), collections.Counter(), []
         self.kube, self.lane, self.names, self.serial = None, None, [], 0
+        self.told_true = 0              # pages of true lists when the last lie was laid; it goes to the next list that is asked for
 
     def later(self, seconds, work):
         self.due.append((time.monotonic() + seconds, work))

@@ -5,12 +5,14 @@ Without Salt; restarts, compacted histories and rights are in e2e/test_restarts.
 """
 import re
 import signal
+import time
 
 import pytest
 import yaml
 from faults.bed import bed
 from harness import kube
 from harness.process import wait_until
+from harness.torn import Torn
 
 BIG = 200 << 10         # bytes of an annotation: what a watcher that does not read fills its socket with
 MOST = 400
@@ -52,6 +54,27 @@ def test_the_engine_is_too_slow_for_the_server(cluster, tmp_path):
             lane.engine.process.child.send_signal(signal.SIGCONT)
         lane.settled(30)
         assert lane.engine.rss() < 64 * 1024
+
+
+def test_a_network_that_tears(cluster, tmp_path):
+    """Case 11, in the server's own encoding: connections end within events, for 10 s of changes. Each is told, and told once."""
+    with Torn((cluster.address, cluster.port), seed=11) as network:
+        path = cluster.kubeconfig(tmp_path / "kubeconfig", server=f"https://127.0.0.1:{network.port}")
+        with bed(tmp_path / "bed", cluster, {"kubeconfig": str(path)}) as lane:
+            network.least, network.most = 3000, 30000
+            number, end = 0, time.monotonic() + 10
+            network.cut()
+            while time.monotonic() < end:
+                number += 1
+                lane.ledger.join(f"t{number}", f"198.51.100.{number}")
+                cluster.patch_node("n2", {"metadata": {"annotations": {"big": "x" * 2000 + str(number)}}})
+                if number > 5:
+                    lane.ledger.leave(f"t{number - 5}")
+                time.sleep(0.15)            # a cluster's own pace
+            torn, network.most = network.torn, None
+            lane.settled(40)
+            assert torn >= 2, "no connection was torn: this proves nothing"
+            print(f"{torn} connections torn in {number} changes")
 
 
 def test_the_token_of_a_service_account_is_rotated(cluster, tmp_path):

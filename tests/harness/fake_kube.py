@@ -163,6 +163,7 @@ class Handler(Misbehaviour, http.server.BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError):
             return self.refuse(400, "BadRequest", "continue key is not valid: garbage")
         limit = int(query.get("limit") or 0) or len(nodes)
+        self.server.kube.count("pages-cut" if fault else "pages")
         meta = {"resourceVersion": str(rv)}
         if start + limit < len(nodes):
             meta["continue"] = base64.urlsafe_b64encode(json.dumps({"rv": rv, "start": start + limit}).encode()).decode()
