@@ -40,7 +40,7 @@ def test_nobody_listens(tmp_path):
 
 
 @pytest.mark.timeout(180)
-def test_a_peer_that_vanishes(request):
+def test_a_peer_that_vanishes(request, namespaces):
     """Case 12, packets dropped: the kernel's keepalive and TCP_USER_TIMEOUT find it long before the idle limit of three minutes."""
     found, took, asked = request.session.vanished.result(150)
     print(f"found after {found:.1f} s, right {took:.1f} s later")
