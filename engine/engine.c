@@ -134,8 +134,11 @@ static void on_folder(void *userdata) {
     struct problem problem = {0};
     int r = config_list_again(&config, engine->config, &problem);
 
-    if (r < 0) {
-        refuse_config(engine, r, &problem);
+    if (r < 0) { /* told with the files that are left out: nodewall.yaml is as good as it was */
+        if (r != -EINVAL)
+            problem_set(&problem, engine->config->clusters_dir, NULL, "%s", strerror(-r));
+        problem_format(&problem, engine->left_out, sizeof(engine->left_out));
+        log_error("the clusters stay as they are: %s", engine->left_out);
         return;
     }
     take_config(engine, config);

@@ -441,6 +441,10 @@ static int check_main(const struct options *options) {
         r = http_new(&check.http, &check.loop);
         if (r < 0)
             return fail_errno(r, "cannot begin");
+        for (size_t i = 0; i < MIN(check.config->n_left_out, (size_t)CONFIG_LEFT_OUT); i++)
+            say_problem(&check, "clusters_dir", &check.config->left_out[i]);
+        if (check.config->n_clusters == 0)
+            say(&check, WARNING, "clusters_dir", check.config->clusters_dir, "there is no cluster yet: put NAME.kubeconfig there");
         check_state_dir(&check);
         for (size_t i = 0; i < check.config->n_clusters; i++)
             check_cluster(&check, check.config->clusters[i]);

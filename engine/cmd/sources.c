@@ -61,7 +61,10 @@ static int open_all(struct sources *sources, const char *name, const struct sour
     }
     if (any)
         return 0;
-    problem_set(&problem, sources->config->path, names, "there is no cluster '%s'", name);
+    if (name)
+        problem_set(&problem, sources->config->path, names, "there is no cluster '%s'", name);
+    else
+        problem_set(&problem, sources->config->clusters_dir, "put NAME.kubeconfig there", "there is no cluster yet");
     return fail(&problem);
 }
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from harness import nodewall
 from harness.process import wait_until
 from world import PILLAR, PORT, SOON, WEB_PILLAR
 
@@ -129,6 +130,18 @@ def test_test_mode_changes_nothing(world):
         world.pillar("db", PILLAR)
     again = world.master.cmd("db", "state.apply", "nodewall", test=True, timeout=60)["db"]
     assert all(state["result"] is True for state in again.values()), "in sync is True, never None"
+
+
+def test_who_lets_an_address_in(world):
+    """`nodewall who` on the master: the node, and the minion with the version that it has said."""
+    world.join("a", "203.0.113.1")
+    wanted = (world.version_published(), "db")
+
+    def told():
+        found = json.loads(nodewall.run("who", "-c", world.setup.config, "-o", "json", "203.0.113.1").stdout)["clusters"]
+        assert [(one["node"], one["state"]) for one in found[0]["addresses"]] == [("a", "in")]
+        return [(minion["generation"], minion["id"]) for minion in found[0]["minions"]] == [wanted]
+    wait_until(told, SOON, f"db to have told that it has {wanted}")
 
 
 def test_web_lets_in_by_address_alone(world):

@@ -161,6 +161,10 @@ class World:
         """Our table as the kernel has it, without counters."""
         return machine.nft("-s", "list", "table", "inet", "nodewall", check=False)
 
+    def version_published(self, cluster=CLUSTER):
+        """The generation of the set on the master's file server."""
+        return json.loads((self.setup.state / "files" / "nodewall" / f"{cluster}.json").read_text(encoding="utf-8"))["generation"]
+
     def wanted(self):
         return {str(ipaddress.ip_address(address)) for address in self.cluster.addresses()} - {ANCHOR}
 

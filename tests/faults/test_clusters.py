@@ -109,6 +109,27 @@ def test_a_kubeconfig_comes_is_replaced_and_goes(site):
     assert edge is not other and site.requests()["prod"] == before["prod"], "the others were left alone"
 
 
+def test_it_begins_with_nothing_but_a_directory(tmp_path):
+    """No cluster at all yet: the engine waits for the first kubeconfig, and commands say so."""
+    site = Site(tmp_path, [])
+    try:
+        with site.engine:
+            site.wait(lambda: run(site.engine, "status").returncode == 1, "the engine to answer")
+            assert "no cluster yet" in run(site.engine, "nodes").stderr
+            site.kube("edge")
+            site.file("edge")
+            site.has("edge")
+            site.file("Bad_Name", "x")
+            assert "Bad_Name" in run(site.engine, "check", tmp_path / "no-salt").stdout
+            site.folder.rename(site.folder.with_suffix(".away"))    # unmounted, perhaps: nothing is dropped for that
+            site.wait(lambda: "cannot be read" in run(site.engine, "status").stdout, "the missing directory to be told")
+            site.kubes["edge"].create_node("edge-2", ["203.0.113.99"])
+            site.has("edge")
+    finally:
+        for undo in site.undo:
+            undo()
+
+
 def test_a_dropped_cluster_survives_a_restart(site):
     site.kube("edge")
     path = site.file("edge")
