@@ -201,22 +201,24 @@ def test_nft_is_asked_before_anything_is_written(box, cluster):
 # --- ports ---
 
 SSHD = """
-import ctypes, socket, sys
+import ctypes, os, socket, sys
 ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)
 listening = socket.create_server((sys.argv[2], 0)); client = socket.create_connection(listening.getsockname()); session, _ = listening.accept()
 port = listening.getsockname()[1]; listening.close() if sys.argv[3] == "session" else session.close()
-print(port, flush=True); sys.stdin.read()
+os.setuid(int(sys.argv[4])); print(port, flush=True); sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("name, held", [("sshd", "listening"), ("sshd-session", "session"), ("other", "listening")])
-def test_ports_of_sshd_are_refused(box, cluster, name, held):
-    """Wherever it listens, and where a session came in; not another program's."""
-    with subprocess.Popen(["nsenter", f"--net={box.namespace.path}", "--", sys.executable, "-c", SSHD, name, box.namespace.address, held],
+@pytest.mark.parametrize(
+    "name, held, user", [("sshd", "listening", 0), ("sshd-session", "session", 0), ("other", "listening", 0), ("sshd", "listening", 65534)]
+)
+def test_ports_of_sshd_are_refused(box, cluster, name, held, user):
+    """Wherever it listens, and where a session came in; not another program's, nor what a user forwards or only calls sshd."""
+    with subprocess.Popen(["nsenter", f"--net={box.namespace.path}", "--", sys.executable, "-c", SSHD, name, box.namespace.address, held, str(user)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         port = int(program.stdout.readline())
         box.pillar({"admin": rule("192.0.2.1", port=f"{port - 1}-{port + 1}")})
-        if name == "other":
+        if name == "other" or user:
             assert box.apply()["result"] == "applied"
         else:
             said = box.apply(fails=True)["comment"]

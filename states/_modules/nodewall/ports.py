@@ -3,7 +3,9 @@
 Ports: the ones by which this machine is reached now. A rule about them could lock its author out.
 
 sshd may listen anywhere, and a session may have been accepted on a port that nobody listens on any more: whatever TCP
-sockets its processes hold counts. Reads /proc of the own network namespace alone; what can't be read is skipped.
+sockets its processes hold counts, if they are root's. One that is a user's holds what that user forwards, or only calls
+itself sshd, and no user decides which rules there may be. Reads /proc of the own network namespace alone; what can't be
+read is skipped.
 """
 
 import os
@@ -33,13 +35,14 @@ def _lines(path):
 
 
 def _inodes():
-    """The inodes of the sockets that sshd's processes hold."""
+    """The inodes of the sockets that sshd's processes hold, as root."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open("/proc/{}/comm".format(pid), encoding="utf-8", errors="replace") as stream:
-                if stream.read().strip() not in SSHD:
-                    continue
+            with open("/proc/{}/status".format(pid), encoding="utf-8", errors="replace") as stream:
+                about = dict(line.rstrip("\n").partition(":\t")[::2] for line in stream)
+            if about.get("Name") not in SSHD or about.get("Uid", "").split()[1:2] != ["0"]:
+                continue
             folder = "/proc/{}/fd".format(pid)
             links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
         except OSError:
