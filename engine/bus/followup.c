@@ -274,6 +274,7 @@ static int answered(struct followup *followup, struct row *row, const struct sig
     row->silent = 0;
     row->away = false;
     snprintf(row->result, sizeof(row->result), "%s", sign->result);
+    text_clean(row->result); /* anybody's bytes, and a letter that was cut */
     if (sign->has_version)
         note_version(row, sign);
     if (sign->answer == SIGN_NOT_MINE) {

@@ -26,11 +26,8 @@ void table_cell(struct table *table, const char *format, ...) {
         exit(1);
     }
     va_end(arguments);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
     table->cells = cells;
-    cells[table->n_cells++] = text;
+    cells[table->n_cells++] = text_clean(text);
 }
 
 void table_print(const struct table *table, FILE *out) {

@@ -100,4 +100,20 @@ static void ahead_of_every_epoch(void **state) {
     assert_int_equal(n, 6);
 }
 
-RUN(CASE(ahead_of_every_epoch), CASE(conflicts_without_end), CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
+/* It is shown in /status and on a terminal: of UTF-8, also where it is cut, and nothing that moves a cursor. */
+static void a_result_that_is_no_word(void **state) {
+    CLEANUP(json_putp) json_object *status = NULL;
+    struct bed *bed = *state;
+    const char *text;
+
+    running(bed);
+    says(bed, "db", "a\xff\xc2\x9b" "2J\\u001b[3m\xc3\xa9\xc3\xa9\xc3\xa9", NULL, 0, 1 * S);
+    assert_int_equal(followup_status(bed->followup, 2 * S, &status), 0);
+    text = json_object_to_json_string(status);
+    assert_true(utf8_is(text, strlen(text)));
+    assert_null(strstr(text, "\xc2\x9b"));
+    assert_null(strstr(text, "u001b"));
+    assert_non_null(strstr(text, "a?  2J [3m\xc3\xa9\xc3\xa9?\""));
+}
+
+RUN(CASE(a_result_that_is_no_word), CASE(ahead_of_every_epoch), CASE(conflicts_without_end), CASE(not_mine_of_somebody_else), CASE(a_key_that_was_not_deleted), CASE(a_start_each_second), CASE(jobs_without_end))
