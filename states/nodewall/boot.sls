@@ -15,6 +15,8 @@ nodewall-restore-unit:
         folder: {{ folder }}
     - mode: '0644'
     - makedirs: true
+    # After nodewall.applied, which makes what the unit runs, and whether or not that failed.
+    - order: last
 
 {%-   if live %}
 
@@ -26,5 +28,6 @@ nodewall-restore:
       - file: nodewall-restore-unit
     - onlyif:
       - test -e {{ folder }}/restore
+    - order: last
 {%-   endif %}
 {%- endif %}

@@ -57,6 +57,8 @@ def test_from_a_fresh_minion_to_one_without_a_master(wire, tmp_path, version):
         assert found["retcode"] == 0, json.dumps(found)
         assert bed.kernel() == set(cluster.members) and f"dport {PORT}" in bed.db.nft("list", "table", "inet", "nodewall")
         assert bed.nodewall.index() == ["db"], "who names the cluster"
+        ran = [name.split("_|-")[1] for name, _ in sorted(found["ret"].items(), key=lambda item: item[1]["__run_num__"])]
+        assert ran[-1] == "nodewall-restore-unit", f"after what makes the unit's script: {ran}"
         folder = pathlib.Path(bed.db.salt.directory)
         assert f"ExecStart=/bin/sh {folder}/nodewall/restore\n" in (folder / "units" / "nodewall-restore.service").read_text(encoding="ascii")
 

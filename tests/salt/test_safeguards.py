@@ -172,6 +172,24 @@ def test_only_new_rules_are_confirmed(box, cluster, master):
     box.has(cluster)
 
 
+def test_a_rule_that_waited_is_not_asked_again(box, cluster, master):
+    """Its cluster's first set brings it, by an announcement: the rules are those that were confirmed."""
+    box.configure(master_uri=master().uri)
+    box.pillar({**prod(), "later": rule({"kubernetes": "later"}, port=99)}, confirm=30)
+    assert box.apply(fails=True)["result"] == "incomplete"
+    later = Cluster("later", ["203.0.113.9"])
+    box.publish(later)
+    assert box.update(later)["result"] == "fetched" and "dport 99" in box.table() and not (box.cache / "revert.nft").exists()
+
+
+def test_a_transaction_that_fails_leaves_no_timer(box, cluster, master):
+    box.configure(master_uri=master().uri)
+    table = box.table()
+    with box.nft_as('case "$*" in "-f -") exit 1 ;; *) exec /usr/sbin/nft "$@" ;; esac'):
+        assert box.apply(fails=True, confirm=30)["result"] == "failed"
+    assert box.table() == table and not (box.cache / "revert.nft").exists()
+
+
 @pytest.mark.parametrize("wrong", [-1, 3601, "60", True, 1.5])
 def test_confirm_is_a_number_of_seconds(box, cluster, wrong):
     box.pillar(prod(), confirm=wrong)

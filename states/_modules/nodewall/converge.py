@@ -122,7 +122,8 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reac
     """
     Makes the table what ``config`` says (None: leave rules alone, look at the sets that are there). ``fetch`` gives a
     cluster's set, a sentence, or None; ``rebuilding`` takes its place when the table is gone. ``reached(seconds)``: whether
-    the master is, on a new connection; asked after new rules if ``config`` wants them confirmed.
+    the master is, on a new connection; asked after new rules if ``config`` wants them confirmed. None: not asked, for the
+    rules aren't new, they only waited for their cluster.
     """
     table, saved = kernel.read(), cache.load_rules(folder) or {}
     fetch = rebuilding if rebuilding and table is None else fetch
@@ -152,10 +153,15 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reac
         # Before anything is written: a boot must not meet rules that nft refuses.
         kernel.run(target["bare"], only_check=True)
     if not test:
-        seconds = config["confirm"] if new_rules and not target["set_only"] else 0
+        seconds = config["confirm"] if new_rules and reached and not target["set_only"] else 0
         timer = confirm.arm(folder, seconds) if seconds else None
         warnings = _keep(lambda: _save_sets(folder, plans, kept))
-        _run(script, target, plans)
+        try:
+            _run(script, target, plans)
+        except kernel.Failed:
+            if timer:
+                confirm.keep(folder, timer)
+            raise
         if timer and not _confirmed(folder, timer, reached, seconds):
             return _reverted(done, seconds)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
