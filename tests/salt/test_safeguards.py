@@ -248,6 +248,15 @@ def test_ports_of_sshd_are_refused(box, cluster, name, held, user):
         program.stdin.close()
 
 
+def test_the_port_of_this_ssh_session_is_refused(box, cluster):
+    """salt-call by a person at the other end."""
+    box.call("environ.setval", "SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 5433")
+    try:
+        assert "port 5433 is this ssh session's" in box.apply(fails=True)["comment"]
+    finally:
+        box.call("environ.setval", "SSH_CONNECTION", False, false_unsets=True)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_in_each_salt(workers, tmp_path, version, master):
     box = Box(workers(version), tmp_path / "box")

@@ -142,10 +142,10 @@ def test_minions_by_the_mine(workers, tmp_path, version):
 
 
 def test_which_targets_go_by_grains(box):
-    for target in ("G@a:b", "web* or G@a:b", "not G@a:b", "web* and (P@a:b)", "S@10.0.0.0/8", "N@group", "*  and\tG@a:b", "G|@a|b", "web* or (P:@a:b)"):
+    for target in ("G@a:b", "web* or G@a:b", "not G@a:b", "web* and (P@a:b)", "S@10.0.0.0/8", "N@group", "G|@a|b", "T@x", "web* or (P:@a:b)", "*  and\tG@a:b"):
         said = box.call("nodewall.apply", pillar={"rules": {"a": rule({"minions": target, "within": "10.0.0.0/8"})}}, fails=True)["comment"]
         assert "trust_grains" in said, target
-    for target in ("L@a,b", "E@web.*", "I@role:db", "web-G@x"):
+    for target in ("L@a,b", "E@web.*", "I@role:db", "J|@role|db and not L@c", "web-G@x"):
         said = box.call("nodewall.apply", pillar={"rules": {"a": rule({"minions": target, "within": "10.0.0.0/8"})}}, test=True, fails=True)["comment"]
         assert "trust_grains" not in said and "never synced" in said, (target, said)
 

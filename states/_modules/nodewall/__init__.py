@@ -308,11 +308,11 @@ def addresses(source, **options):
         if name is None:
             return [source] if isinstance(source, str) else _no_addresses(source)
         if sets.is_cluster(name):
-            found = master.published(__opts__, name) or master.fetcher(__opts__)(name)
+            found = master.fetcher(__opts__)(name)
         else:
             found = sources.one(source, __salt__, [])
         if isinstance(found, str):
-            kept = cache.load(_folder(), name)
+            kept = cache.load(_folder(), name) or master.published(__opts__, name)
             if kept is None:
                 raise sets.Invalid(found)
             found = kept

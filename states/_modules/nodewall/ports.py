@@ -18,6 +18,10 @@ RESERVED = {22: "ssh", 4505: "Salt", 4506: "Salt"}
 def reserved():
     """{port: what it is for}"""
     found = dict(RESERVED)
+    # The session that this very run came by, whoever serves it: "client port server port".
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    if len(words) == 4 and words[3].isdigit():
+        found[int(words[3])] = "this ssh session's"
     inodes = _inodes()
     for table in ("/proc/net/tcp", "/proc/net/tcp6") if inodes else ():
         for words in _lines(table):

@@ -26,8 +26,9 @@ KIND = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)\Z", re.DOTALL)
 SOURCES = "an address, a network, `kubernetes: NAME`, `interface: NAME`, `minions: TARGET`"
 # Beside the key that says the kind of a source.
 OPTIONS = {"within", "trust_grains", "function"}
-# Of a compound target: what a minion claims about itself (grains; S@ compares with the addresses in them, N@ may hold any of these).
-CLAIMED = re.compile(r"(?:\A|[\s(!])(?:[GP].?|[SN])@")  # G|@a|b brings its own delimiter
+# Of a compound target: whatever isn't a list, an expression, or pillar, and so may go by what a minion claims about itself (grains;
+# S@ compares with the addresses in them, N@ may hold any of these). One character more is the delimiter: G|@os|Debian.
+CLAIMED = re.compile(r"(?:\A|[\s(!])(?![LEIJR])[A-Z].?@", re.DOTALL)
 FUNCTION = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)?\Z")
 
 
