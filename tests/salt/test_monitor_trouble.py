@@ -38,20 +38,30 @@ def _json_monitor(master, fire):
         yield monitor.read().hears(fire)
 
 
-def test_a_restart_is_survived_and_said(master, fire, json_monitor):
-    fire.fire("t/before", {})
-    json_monitor.wait("t/before")
-    fire.close()
-    master.restart(kill=True)
-    again = master.publisher()
-    try:
-        process.wait_until(lambda: (again.fire("t/again", {}), json_monitor.events("t/again"))[1], 20, "the monitor to be back", every=0.2)
-    finally:
-        again.close()
-    said = "".join(json_monitor.said)
-    assert "the bus is away" in said and "the bus is back" in said
-    gap, = json_monitor.events('"gap"')
-    assert gap["gap"] == {"events": None, "why": "the bus was away"} and set(gap) == {"time", "gap"}
+def connected(master):
+    """A publisher; a master that has just begun opens the socket for it last."""
+    def attempt():
+        with contextlib.suppress(OSError):
+            return master.publisher()
+    return process.wait_until(attempt, 20, "the master to take events", every=0.1)
+
+
+@pytest.mark.parametrize("version", ["3006.30", "3008.5"])
+def test_a_restart_is_survived_and_said(salt_at, version):
+    """On a master of its own: what a restart leaves behind is no other test's matter."""
+    salt_at(version)
+    with saltbed.Master(version) as master, Monitor(master, "-o", "json", "t/*") as monitor:
+        with contextlib.closing(connected(master)) as fire:
+            monitor.read().hears(fire)
+        master.restart(kill=True)
+        with contextlib.closing(connected(master)) as fire:
+            process.wait_until(lambda: (fire.fire("t/again", {}), monitor.events("t/again"))[1], 20, "the monitor to be back", every=0.2)
+        said = "".join(monitor.said)
+        assert "the bus is away" in said and "the bus is back" in said
+        gaps = monitor.events('"gap"')          # a master that begins may close the first connections once more
+        assert gaps and all(gap["gap"] == {"events": None, "why": "the bus was away"} and set(gap) == {"time", "gap"} for gap in gaps)
+        kinds = ["gap" if '"gap"' in line else line.split('"tag":"')[1].split('"')[0] for line in monitor.lines]
+        assert kinds.index("t/ready") < kinds.index("gap") < kinds.index("t/again"), "the gap stands where it is"
 
 
 def test_a_reader_that_goes_away_is_the_end(master, fire):
