@@ -193,7 +193,8 @@ static void close_handles(struct monitor *monitor) {
     uv_close((uv_handle_t *)&monitor->timeout, NULL);
     uv_close((uv_handle_t *)&monitor->view, NULL);
     uv_close((uv_handle_t *)&monitor->flush, NULL);
-    uv_run(&monitor->loop, UV_RUN_DEFAULT);
+    while (uv_run(&monitor->loop, UV_RUN_DEFAULT)) /* the last write may have stopped it once more */
+        ;
 }
 
 int monitor_watch(struct monitor *monitor, const struct bus_options *bus, struct problem *problem) {
