@@ -59,7 +59,7 @@ enum policy_standing policy_standing(const struct policy *policy, const struct a
 void policy_hold(const struct policy *policy, struct policy_hold *ret) {
     const struct counts *counts = &policy->counts;
     const char *gap = counts->held && counts->bare ? "; " : "";
-    char guard[144] = "", bare[170] = "", names[96];
+    char guard[208] = "", bare[170] = "", names[96];
     struct policy_hold hold = {.addresses = counts->held + counts->bare, .bare = counts->bare};
 
     if (counts->held) {

@@ -98,7 +98,7 @@ struct policy_hold {
     size_t lost, before;                /* of the guard's sum: lost within the window, of how many */
     size_t bare;                        /* of `addresses`: of living nodes that report none */
     msec since;                         /* `now` of its begin */
-    char text[320];                     /* a sentence with the way out */
+    char text[384];                     /* a sentence with the way out */
 };
 void policy_hold(const struct policy *policy, struct policy_hold *ret);
 struct policy_stats {
