@@ -124,13 +124,14 @@ static void out_keys(struct out *out, struct remote *remote, const struct value 
     size_t n, n_plain = 0;
 
     /* One that was made for another master is left out, as Salt does. */
-    has_token = fields_find(&token, load->data, load->size, "token") == 0 &&
+    has_token = remote->answer != REMOTE_NO_TOKEN && fields_find(&token, load->data, load->size, "token") == 0 &&
                 crypt_decrypt(plain, &n_plain, remote->key, hash, token.data, token.size) == 0;
     assert_int_equal(key_from_public_pem(&theirs, (const char *)pub.data, pub.size), 0);
     assert_int_equal(key_to_public_pem(&pem, remote->key), 0);
     assert_int_equal(EVP_Digest(group, 76, digest, NULL, EVP_sha256(), NULL), 1);
     for (size_t i = 0; i < sizeof(digest); i++)
         snprintf(hex + i * 2, 3, "%02x", digest[i]);
+    hex[63] ^= remote->answer == REMOTE_OTHER_AES;
     assert_int_equal(x931_sign(sig, &n, remote->key, hex, 64), 0);
     msgpack_pack_map(&out->packer, 4 + !remote->without_session + has_token);
     out_string(out, "pub_key");
@@ -168,7 +169,8 @@ static void sign_in(struct wire *wire, const struct value *load) {
         assert_int_equal(out_take(&out, &wire->reply, &wire->size), 0);
         return;
     }
-    if (remote->answer == REMOTE_ACCEPTS || remote->answer == REMOTE_FORGES) {
+    if (remote->answer == REMOTE_ACCEPTS || remote->answer == REMOTE_FORGES || remote->answer == REMOTE_OTHER_AES ||
+        remote->answer == REMOTE_NO_TOKEN) {
         out_keys(&out, remote, load, hash);
     } else {
         msgpack_pack_map(&out.packer, 2);

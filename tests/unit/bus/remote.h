@@ -18,6 +18,8 @@ enum remote_answer {
     REMOTE_REJECTS,
     REMOTE_FULL,
     REMOTE_FORGES,      /* signs with another key than it names */
+    REMOTE_OTHER_AES,   /* signs all, and inside another aes than it gives */
+    REMOTE_NO_TOKEN,    /* cannot decrypt what was encrypted for the key it names */
     REMOTE_GARBAGE,
     REMOTE_SILENT,
 };

@@ -183,6 +183,7 @@ static void nothing_for_another_master(void **state) {
         const char *said;
     } cases[] = {
         {REMOTE_ACCEPTS, "not the master that is pinned"}, {REMOTE_FORGES, "not signed"}, {REMOTE_REJECTS, "rejected"},
+        {REMOTE_OTHER_AES, "not signed"},
         {REMOTE_FULL, "max_minions"}, {REMOTE_GARBAGE, "no salt-master"},
     };
 
@@ -208,11 +209,17 @@ static void first_use_pins(void **state) {
     start(bed, false);
     publish(bed, "a", NULL);
     UNTIL(bed, bed->delivered == 1);
-    remotes[0].key = other; /* somebody else, who can do all that the first could */
+    remotes[0].answer = REMOTE_NO_TOKEN;
     remotes[0].lose = 1;
     publish(bed, "b", NULL);
+    UNTIL(bed, strstr(bed->detail, "not signed"));
+    remotes[0].answer = REMOTE_ACCEPTS;
+    UNTIL(bed, bed->delivered == 2);
+    remotes[0].key = other; /* somebody else, who can do all that the first could */
+    remotes[0].lose = 1;
+    publish(bed, "c", NULL);
     UNTIL(bed, strstr(bed->detail, "not the master that is pinned"));
-    assert_int_equal(bed->delivered, 1);
+    assert_int_equal(bed->delivered, 2);
     finish(bed);
 }
 
