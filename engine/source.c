@@ -19,7 +19,7 @@ struct source {
     struct source_handler handler;
     void *userdata;
     uint64_t revision;          /* of the inventory, as last told */
-    bool answered;              /* the request has got its headers */
+    unsigned status;            /* of the request's answer; 0: no headers yet */
     bool listed;                /* a list was complete, once */
     bool old_credentials;       /* as last told */
     bool stepping;
@@ -57,7 +57,7 @@ static void on_headers(struct kube_request *request, const struct http_response 
     int r;
 
     (void)request;
-    source->answered = true;
+    source->status = response->status;
     tell_credentials(source);
     r = watch_headers(source->watch, clock_now(), response->status, response->content_type, response->retry_after);
     if (r < 0)
@@ -80,11 +80,17 @@ static void on_data(struct kube_request *request, const char *data, size_t size,
 static void on_end(struct kube_request *request, const struct http_end *end, void *userdata) {
     struct source *source = userdata;
     enum watch_ending ending = end->outcome == HTTP_COMPLETE ? WATCH_COMPLETE
-                               : source->answered             ? WATCH_CUT
+                               : source->status               ? WATCH_CUT
                                                               : WATCH_NO_ANSWER;
-    int r = watch_end(source->watch, clock_now(), ending, end->text);
+    char text[1600];
+    int r;
 
     (void)request;
+    /* Where the credentials stand is what a person needs to know first; what the server adds comes behind it. */
+    if (ending == WATCH_COMPLETE && (source->status == 401 || source->status == 403))
+        r = watch_end(source->watch, clock_now(), ending, kube_client_explain(source->client, source->status, text, sizeof(text)));
+    else
+        r = watch_end(source->watch, clock_now(), ending, end->text);
     source->request = kube_request_free(source->request);
     tell_credentials(source);
     if (r < 0)
@@ -104,7 +110,7 @@ static int begin(struct source *source, const struct watch_want *want) {
     };
     int r;
 
-    source->answered = false;
+    source->status = 0;
     r = kube_client_get(&source->request, source->client, want->path, &options, &callbacks, source);
     return r < 0 ? watch_end(source->watch, clock_now(), WATCH_NO_ANSWER, strerror(-r)) : 0;
 }

@@ -88,7 +88,11 @@ static bool client_certificate_refused(const struct http_request *request) {
 }
 
 static void handshake(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request) {
-    if (says(request, "wrong version number") || says(request, "packet length too long") ||
+    if (says(request, "asn1 encoding routines")) { /* OpenSSL's word for a signature that is another's */
+        ret->tls = HTTP_TLS_UNTRUSTED;
+        say(ret, HTTP_TLS, text, "the certificate of %s does not lead to the CA: it was signed by another of the same name",
+            request->peer);
+    } else if (says(request, "wrong version number") || says(request, "packet length too long") ||
         says(request, "http request") || says(request, "unknown protocol")) {
         ret->tls = HTTP_TLS_NOT_TLS;
         say(ret, HTTP_TLS, text, "%s does not speak TLS", request->peer);

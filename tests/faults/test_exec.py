@@ -17,7 +17,7 @@ from harness.fake_kube import FakeKube
 from harness.process import wait_until
 
 V1 = "client.authentication.k8s.io/v1"
-LIFE = 16               # seconds; the engine renews it in the last quarter
+LIFE = 12               # seconds; the engine renews it in the last quarter
 MOODS = {               # what the plugin does before it answers, and what the engine says of it
     "ends": ("", None),
     "fails": ("echo 'cannot log in: token=abcdefgh12345678' >&2; exit 3", "exit code 3: cannot log in: [...]"),

@@ -38,6 +38,8 @@ class Authority:
         builder = self._builder(self._subject, self._key.public_key(), 3650)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True).add_extension(x509.KeyUsage(
             True, False, False, False, False, True, True, False, False), True)
+        # As Go's CAs have it: so that of two with one name (one was renewed) the right one is found.
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), False)
         self.certificate = self.directory / "ca.crt"
         self.certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 

@@ -56,6 +56,7 @@ static void test_trusted(void **state) {
 
 static void test_untrusted(void **state) {
     struct http_options options = {.ca = pem("ca.crt")};
+    CLEANUP(cleanup_free) char *directory = NULL;
     struct answer answer = {0};
     struct loop loop;
 
@@ -69,6 +70,12 @@ static void test_untrusted(void **state) {
     options.ca = pem("ca.crt");
     fetch(&loop, &answer, "good", "ok", &options);
     assert_int_equal(answer.end.outcome, HTTP_COMPLETE);
+    directory = bed_path("twin");
+    assert_int_equal(mkdir(directory, 0700), 0);
+    authority_free(authority_new(directory, "ca")); /* the CA was renewed, and kept its name */
+    options.ca = pem("twin/ca.crt");
+    fetch(&loop, &answer, "good", "ok", &options);
+    expect(&answer, HTTP_TLS_UNTRUSTED, "does not lead to the CA: it was signed by another of the same name");
     answer_done(&answer);
     loop_close(&loop);
 }
@@ -145,10 +152,18 @@ static void fetch_without_certificate(struct loop *loop, struct answer *answer, 
 
 static void test_client_certificate(void **state) {
     static const char *const listeners[] = {"mutual", "mutual12"};
+    CLEANUP(cleanup_free) char *directory = NULL;
+    struct authority *twin;
     struct answer answer = {0};
     struct loop loop;
 
     loop_open(&loop);
+    bed_directory();
+    directory = bed_path("renewed");
+    assert_int_equal(mkdir(directory, 0700), 0);
+    twin = authority_new(directory, "ca"); /* of the same name, with another key */
+    authority_issue(twin, "client", NULL, 0, 10);
+    authority_free(twin);
     for (size_t i = 0; i < ARRAY_LENGTH(listeners); i++) {
         struct http_options options = {.ca = pem("ca.crt"), .certificate = pem("client.crt"), .key = pem("client.key")};
 
@@ -158,6 +173,10 @@ static void test_client_certificate(void **state) {
         fetch_without_certificate(&loop, &answer, listeners[i]);    /* the connection that stands is somebody's */
         options.certificate = pem("stray.crt");
         options.key = pem("stray.key");
+        fetch(&loop, &answer, listeners[i], "ok", &options);
+        expect(&answer, HTTP_TLS_CLIENT, "does not take our client certificate");
+        options.certificate = pem("renewed/client.crt");
+        options.key = pem("renewed/client.key");
         fetch(&loop, &answer, listeners[i], "ok", &options);
         expect(&answer, HTTP_TLS_CLIENT, "does not take our client certificate");
         options.key = pem("client.key");
