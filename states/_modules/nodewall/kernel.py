@@ -96,7 +96,10 @@ def dump():
     """
     table = {"table": dict(zip(("family", "name"), FAMILY_TABLE.split()))}
     listing = _list(["table"] + FAMILY_TABLE.split()) or []
-    script = [{"add": table}, {"delete": table}] + [{"add": item} for item in listing if "metainfo" not in item]
+    script = [{"add": table}, {"delete": table}]
+    for kind, body in (pair for item in listing for pair in item.items() if pair[0] != "metainfo"):
+        # A handle that is given to add says behind which rule, by nft's manual; these come in order.
+        script.append({"add": {kind: {key: value for key, value in body.items() if key != "handle"}}})
     script = json.dumps({"nftables": script})
     run(script, only_check=True, form=JSON)
     return script
