@@ -83,9 +83,13 @@ class _Daemon:
         return process.tail(self.log, lines) + process.tail(self.directory / "out", 10)
 
     def kill(self):
-        """SIGKILL to all of its processes at once, as when a machine loses power."""
-        for pid in process.session_pids(self.process.pid):
-            process.signal_pid(pid, signal.SIGKILL)
+        """SIGKILL to all of its processes at once, as when a machine loses power; again, to those that were forked meanwhile."""
+        def killed():
+            left = process.session_pids(self.process.pid)
+            for pid in left:
+                process.signal_pid(pid, signal.SIGKILL)
+            return not left
+        process.wait_until(killed, 10, f"the processes of salt-{self.role} to be gone")
         self.process.child.wait(10)
 
     def forget_pid(self):
