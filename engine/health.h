@@ -29,7 +29,7 @@ struct health {
     char detail[640];               /* of the link; "" when all is well */
     bool held;
     msec held_since;
-    char held_detail[320];
+    char held_detail[400];
     size_t released;                /* addresses that an operator let go, not told yet */
     char refusals[512];             /* as last told */
     msec refusals_told;             /* when */

@@ -229,7 +229,7 @@ static void inventory_options_of(struct inventory_options *ret, const struct clu
 static int new_parts(struct source *source, struct http *http, const struct cluster_config *config,
                      struct problem *problem) {
     struct inventory_options inventory_options;
-    struct watch_options watch_options = {.selector = config->node_selector};
+    struct watch_options watch_options = {.selector = config->node_selector, .field_selector = config->field_selector};
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
     int r;
 

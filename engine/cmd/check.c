@@ -203,19 +203,21 @@ static void percent_encode(char *buffer, size_t size, const char *text) {
 }
 
 static void check_api(struct check *check, const struct cluster_config *config, struct kube_client *client) {
-    char what[96], path[8192], selector[6144] = "", body[64], text[512];
+    char what[96], path[16384], selector[6144] = "", fields[6144] = "", body[64], text[512];
     const struct endpoint *endpoint = kube_client_endpoint(client);
 
     percent_encode(selector, sizeof(selector), config->node_selector ? config->node_selector : "");
+    percent_encode(fields, sizeof(fields), config->field_selector ? config->field_selector : "");
     snprintf(what, sizeof(what), "%s: list", config->name);
-    snprintf(path, sizeof(path), "/api/v1/nodes?limit=1%s%s", selector[0] ? "&labelSelector=" : "", selector);
+    snprintf(path, sizeof(path), "/api/v1/nodes?limit=1%s%s%s%s", selector[0] ? "&labelSelector=" : "", selector,
+             fields[0] ? "&fieldSelector=" : "", fields);
     if (!try_path(check, what, client, path, body, sizeof(body)))
         return;
     snprintf(text, sizeof(text), "%s lets us list nodes", endpoint->server);
     say(check, GOOD, what, text, NULL);
     snprintf(what, sizeof(what), "%s: watch", config->name);
-    snprintf(path, sizeof(path), "/api/v1/nodes?watch=1&timeoutSeconds=1%s%s", selector[0] ? "&labelSelector=" : "",
-             selector);
+    snprintf(path, sizeof(path), "/api/v1/nodes?watch=1&timeoutSeconds=1%s%s%s%s", selector[0] ? "&labelSelector=" : "",
+             selector, fields[0] ? "&fieldSelector=" : "", fields);
     if (try_path(check, what, client, path, body, sizeof(body)))
         say(check, GOOD, what, "and to watch them", NULL);
 }

@@ -16,7 +16,7 @@
 
 static const char *const keys[] = {
     "kubeconfig", "context",      "in_cluster",    "server",      "ca",
-    "token_file", "node_selector", "address_types", "within",      "extra",
+    "token_file", "node_selector", "field_selector", "address_types", "within", "extra",
     "except",     "removal_grace", "max_removal",   "max_addresses_per_node", "max_addresses",
     "stale_after", NULL,
 };
@@ -32,6 +32,7 @@ struct cluster_config *cluster_config_free(struct cluster_config *cluster) {
     free(cluster->ca);
     free(cluster->token_file);
     free(cluster->node_selector);
+    free(cluster->field_selector);
     strings_free(cluster->address_types);
     address_list_done(&cluster->within);
     address_list_done(&cluster->extra);
@@ -124,6 +125,8 @@ static int read_selection(struct cluster_config *cluster, const struct field *en
 
     if (field_get(&field, entry, "node_selector"))
         r = field_string(&cluster->node_selector, &field, problem);
+    if (r >= 0 && field_get(&field, entry, "field_selector"))
+        r = field_string(&cluster->field_selector, &field, problem);
     if (r >= 0 && field_get(&field, entry, "address_types"))
         r = read_types(cluster, &field, problem);
     if (r >= 0 && field_get(&field, entry, "within"))

@@ -37,7 +37,7 @@ unsigned cluster_config_compare(const struct cluster_config *a, const struct clu
         changed |= CONFIG_CHOICE | CONFIG_SELECTION;
     if (!same_list(&a->within, &b->within) || a->max_addresses_per_node != b->max_addresses_per_node)
         changed |= CONFIG_CHOICE;
-    if (!same_text(a->node_selector, b->node_selector))
+    if (!same_text(a->node_selector, b->node_selector) || !same_text(a->field_selector, b->field_selector))
         changed |= CONFIG_SOURCE | CONFIG_SELECTION;
     if (!same_text(a->kubeconfig, b->kubeconfig) || !same_text(a->context, b->context) || a->in_cluster != b->in_cluster ||
         !same_text(a->server, b->server) || !same_text(a->ca, b->ca) || !same_text(a->token_file, b->token_file))

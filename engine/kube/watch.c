@@ -76,17 +76,27 @@ struct watch *watch_free(struct watch *watch) {
     return NULL;
 }
 
+static int make_selector(char **ret, const struct watch_options *options) {
+    static const char labels[] = "&labelSelector=", fields[] = "&fieldSelector=";
+    const char *label = options->selector ? options->selector : "", *field = options->field_selector ? options->field_selector : "";
+    char *text = calloc(1, strlen(labels) + 3 * strlen(label) + strlen(fields) + 3 * strlen(field) + 1);
+
+    if (!text)
+        return -ENOMEM;
+    if (label[0])
+        encode(stpcpy(text, labels), label);
+    if (field[0])
+        encode(stpcpy(text + strlen(text), fields), field);
+    *ret = text;
+    return 0;
+}
+
 int watch_new(struct watch **ret, const struct watch_options *options) {
     CLEANUP(watch_freep) struct watch *watch = calloc(1, sizeof(*watch));
+    int r = watch ? make_selector(&watch->selector, options) : -ENOMEM;
 
-    if (!watch)
-        return -ENOMEM;
-    if (options->selector && options->selector[0]) {
-        watch->selector = malloc(3 * strlen(options->selector) + 1);
-        if (!watch->selector)
-            return -ENOMEM;
-        encode(watch->selector, options->selector);
-    }
+    if (r < 0)
+        return r;
     watch->page = options->page > 0 ? options->page : PAGE;
     watch->relist = options->relist > 0 ? options->relist : RELIST;
     watch->idle = options->idle > 0 ? options->idle : IDLE;
@@ -165,7 +175,7 @@ static void request_done(struct request *request) {
 /* Each parameter begins with an ampersand; the first one's becomes the question mark. */
 static int make_path(struct watch *watch, bool is_list, unsigned seconds) {
     bool whole = watch->pages.restarts >= 2; /* pages that expired twice: in one piece then */
-    const char *selector = watch->selector ? watch->selector : "", *next = watch->pages.next;
+    const char *next = watch->pages.next;
     CLEANUP(cleanup_free) char *token = malloc(3 * strlen(next) + 1);
     char *path, limit[32] = "";
     int r;
@@ -176,11 +186,10 @@ static int make_path(struct watch *watch, bool is_list, unsigned seconds) {
     if (!whole)
         snprintf(limit, sizeof(limit), "&limit=%u", watch->page);
     if (is_list)
-        r = asprintf(&path, "/api/v1/nodes%s%s%s%s%s", limit, selector[0] ? "&labelSelector=" : "", selector,
-                     next[0] ? "&continue=" : "", token);
+        r = asprintf(&path, "/api/v1/nodes%s%s%s%s", limit, watch->selector, next[0] ? "&continue=" : "", token);
     else
-        r = asprintf(&path, "/api/v1/nodes&watch=1&allowWatchBookmarks=true&resourceVersion=%s&timeoutSeconds=%u%s%s",
-                     watch->rv, seconds, selector[0] ? "&labelSelector=" : "", selector);
+        r = asprintf(&path, "/api/v1/nodes&watch=1&allowWatchBookmarks=true&resourceVersion=%s&timeoutSeconds=%u%s",
+                     watch->rv, seconds, watch->selector);
     if (r < 0)
         return -ENOMEM;
     free(watch->path);

@@ -37,7 +37,7 @@ struct pages {
 };
 
 struct watch {
-    char *selector;             /* percent-encoded; NULL: none */
+    char *selector;             /* of a query: "&labelSelector=…&fieldSelector=…", or "" */
     unsigned page;
     msec relist, idle;
     uint64_t random;

@@ -34,6 +34,7 @@ struct cluster_config {
     char *ca, *token_file;              /* absolute paths or NULL; only with server */
 
     char *node_selector;                /* label selector as typed, not percent-encoded; NULL: every node */
+    char *field_selector;               /* likewise, of fields: metadata.name, spec.unschedulable */
     char **address_types;               /* NULL-terminated, never empty; all of them are taken. InternalIP, ExternalIP, Hostname */
     struct address_list within;         /* empty: everywhere */
     struct address_list extra, except;

@@ -18,6 +18,7 @@
 
 struct watch_options {
     const char *selector;       /* label selector as typed, or NULL; percent-encoded here */
+    const char *field_selector; /* likewise */
     unsigned page;              /* items of a page; 0: 500 */
     msec relist;                /* a list is repeated after this long, plus up to a half by chance; 0: 20 min */
     msec idle;                  /* a watch silent for so long is dead; 0: 180 s (bookmarks come each 120 s or so) */

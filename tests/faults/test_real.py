@@ -9,7 +9,8 @@ import time
 
 import pytest
 import yaml
-from faults.bed import bed
+from faults.bed import Engine, bed
+from faults.test_release import published
 from harness import kube
 from harness.process import wait_until
 from harness.torn import Torn
@@ -93,3 +94,24 @@ def test_the_token_of_a_service_account_is_rotated(cluster, tmp_path):
         assert untouched()
         word.write_text(fresh + "\n", encoding="ascii")
         lane.settled(40)
+
+
+def test_entries_that_share_a_kubeconfig(cluster, tmp_path):
+    """Each entry selects its own nodes of the same cluster, by labels and by fields, and its own types and families."""
+    kubeconfig = str(cluster.kubeconfig(tmp_path / "kubeconfig"))
+    cluster.create_node("a", [("ExternalIP", "203.0.113.1"), ("InternalIP", "10.0.0.1"), ("InternalIP", "fd00::1")], {"pool": "web"})
+    cluster.create_node("b", [("ExternalIP", "203.0.113.2"), ("InternalIP", "10.0.0.2")], {"pool": "web"})
+    cluster.create_node("c", [("ExternalIP", "203.0.113.3"), ("InternalIP", "10.0.0.3")], {"pool": "db"})
+    cluster.patch_node("b", {"spec": {"unschedulable": True}})
+    entries = {"web": {"node_selector": "pool=web", "field_selector": "spec.unschedulable=false", "address_types": ["ExternalIP"]},
+               "inside": {"address_types": ["InternalIP"], "within": ["10.0.0.0/8", "fd00::/8"]},
+               "others": {"field_selector": "metadata.name!=a", "address_types": ["ExternalIP"]}}
+    with Engine(tmp_path / "engine", {name: {"kubeconfig": kubeconfig, **options} for name, options in entries.items()}) as engine:
+        def has(**wanted):
+            engine.process.wait(lambda: all(published(engine, name) == addresses for name, addresses in wanted.items()), 15, f"the sets to be {wanted}")
+        has(web={"203.0.113.1"}, inside={"10.0.0.1", "fd00::1", "10.0.0.2", "10.0.0.3"}, others={"203.0.113.2", "203.0.113.3"})
+        cluster.patch_node("b", {"spec": {"unschedulable": False}})
+        cluster.patch_node("c", {"metadata": {"labels": {"pool": "web"}}})
+        has(web={"203.0.113.1", "203.0.113.2", "203.0.113.3"})
+        cluster.patch_node("a", {"metadata": {"labels": {"pool": "db"}}})     # it lives, and is not selected any more: gone, after the grace
+        has(web={"203.0.113.2", "203.0.113.3"}, others={"203.0.113.2", "203.0.113.3"})

@@ -2,6 +2,7 @@
 """`nodewall who`: whose an address is and who lets it in; and what is not let in is said, on the bus, in figures and to whoever asks."""
 import json
 import shutil
+import socket
 import tempfile
 import time
 
@@ -25,8 +26,11 @@ def _world(tmp_path):
             prod.create_node("b", ["203.0.113.2"])
             test.create_node("c", ["203.0.113.2"])
             clusters = {"prod": {"server": prod.url, "removal_grace": "1h", "within": ["203.0.113.0/24", "2001:db8::/32"], "extra": ["198.51.100.0/24"]},
-                        "test": {"server": test.url, "max_addresses_per_node": 2}}
-            with Engine(tmp_path, clusters, bus={"sock_dir": sockets}, metrics="127.0.0.1:19798") as engine:
+                        "test": {"server": test.url, "max_addresses_per_node": 2, "max_addresses": 2}}
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                metrics = f"127.0.0.1:{free.getsockname()[1]}"
+            with Engine(tmp_path, clusters, bus={"sock_dir": sockets}, metrics=metrics) as engine:
+                engine.listens = metrics
                 engine.process.wait(lambda: published(engine) and published(engine, "test"), SOON, "the sets")
                 yield engine, {"prod": prod, "test": test}, relay.bus
     finally:
@@ -84,7 +88,7 @@ def test_what_is_not_let_in_is_said(world):
     event = bus.wait("nodewall/prod/health", SOON, where=lambda event: event.data["state"] == "refused")
     assert event.data["detail"].startswith("7 not let in: node a: 127.0.0.1 is ")
     assert published(engine) == {"203.0.113.1", "2001:db8::1", "203.0.113.2", "198.51.100.0/24"}, "2001:db8::1 is in grace"
-    assert engine.metrics("127.0.0.1:19798")['nodewall_addresses_refused{cluster="prod"}'] == 7
+    assert engine.metrics(engine.listens)['nodewall_addresses_refused{cluster="prod"}'] == 7
     assert "not let in on prod: node a: 127.0.0.1" in run(engine, "status").stdout
     nodes = run(engine, "nodes", "prod")
     assert "127.0.0.1" in nodes.stderr and "203.0.113.1" in nodes.stdout
@@ -96,6 +100,10 @@ def test_what_is_not_let_in_is_said(world):
     kubes["test"].set_addresses("c", ["203.0.113.2", "203.0.113.3", "203.0.113.4"])
     event = bus.wait("nodewall/test/health", SOON, where=lambda event: event.data["state"] == "refused")
     assert "203.0.113.4 is over max_addresses_per_node" in event.data["detail"]
+    # Over the bound of the whole set: what has a place keeps it, and status says how many have none.
+    kubes["test"].create_node("d", ["203.0.113.9"])
+    wait_until(lambda: "1 addresses are over max_addresses" in run(engine, "status").stdout, SOON, "the address without a place to be told")
+    assert engine.metrics(engine.listens)['nodewall_addresses_over_limit{cluster="test"}'] == 1
     assert published(engine, "test") == {"203.0.113.2", "203.0.113.3"}
     told = bus.events("nodewall/prod/health", where=lambda event: event.data["state"] == "refused")
     assert len(told) == 1 and time.monotonic() - begun < 60

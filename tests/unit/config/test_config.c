@@ -207,6 +207,7 @@ static const struct {
     {"    max_addresses_per_node: 7\n", CONFIG_WORDS | CONFIG_CHOICE},
     {"    address_types: [InternalIP]\n", CONFIG_CHOICE | CONFIG_SELECTION},
     {"    node_selector: a=b\n", CONFIG_SOURCE | CONFIG_SELECTION},
+    {"    field_selector: metadata.name=a\n", CONFIG_SOURCE | CONFIG_SELECTION},
     {"    context: other\n", CONFIG_SOURCE},
 };
 

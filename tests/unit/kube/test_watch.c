@@ -171,6 +171,30 @@ static void selector_and_token_are_encoded(void **state) {
     watch_free(bed.watch);
 }
 
+static void selectors_of_fields_too(void **state) {
+    static const struct {
+        struct watch_options options;
+        const char *path;
+    } cases[] = {
+        {{.field_selector = "metadata.name!=a"}, "/api/v1/nodes?limit=500&fieldSelector=metadata.name%21%3Da"},
+        {{.selector = "a=b", .field_selector = "spec.unschedulable=false"},
+         "/api/v1/nodes?limit=500&labelSelector=a%3Db&fieldSelector=spec.unschedulable%3Dfalse"},
+        {{.selector = "", .field_selector = ""}, "/api/v1/nodes?limit=500"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bed bed = {.now = 5};
+
+        assert_int_equal(watch_new(&bed.watch, &cases[i].options), 0);
+        await_start(&bed);
+        assert_string_equal(bed.want.path, cases[i].path);
+        answer(&bed, 200, LIST("\"resourceVersion\":\"10\""));
+        await_start(&bed);
+        assert_string_equal(strstr(bed.want.path, "&timeoutSeconds=") + strlen("&timeoutSeconds=300"), cases[i].path + strlen("/api/v1/nodes?limit=500"));
+        watch_free(bed.watch);
+    }
+}
+
 /* Each page is asked for as soon as the last one is there: without a bound that is a request after the other for ever. */
 static void pages_without_end(void **state) {
     struct bed *bed = *state;
@@ -408,7 +432,7 @@ static void freed_in_the_middle(void **state) {
 }
 
 #define CASE(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
-RUN(CASE(the_first_request_is_a_list_without_rv), CASE(then_a_watch_from_its_rv), CASE(selector_and_token_are_encoded),
+RUN(CASE(the_first_request_is_a_list_without_rv), CASE(then_a_watch_from_its_rv), CASE(selector_and_token_are_encoded), CASE(selectors_of_fields_too),
     CASE(events_move_the_rv), CASE(a_half_line_counts_for_nothing),
     CASE(relist_waits_for_nothing_and_cancels_the_watch), CASE(a_list_that_is_due_and_fails_does_not_end_the_watching),
     CASE(after_giving_up_nothing_counts_until_it_is_cancelled), CASE(a_web_page_is_no_list), CASE(content_types), CASE(pages_without_end),
