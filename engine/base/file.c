@@ -8,6 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static void wipe(char *data, size_t size) {
+    if (data)
+        explicit_bzero(data, size);
+}
+
 int file_read(char **ret, size_t *ret_size, const char *path, size_t limit) {
     CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     CLEANUP(cleanup_free) char *data = NULL;
@@ -19,26 +24,36 @@ int file_read(char **ret, size_t *ret_size, const char *path, size_t limit) {
         ssize_t n;
 
         if (!data || size + 1 >= capacity) {
-            char *grown;
+            size_t wanted = data ? 2 * capacity : capacity;
+            char *grown = malloc(wanted);
 
-            if (data)
-                capacity *= 2;
-            grown = realloc(data, capacity);
-            if (!grown)
+            if (!grown) {
+                wipe(data, size);
                 return -ENOMEM;
+            }
+            if (data)
+                memcpy(grown, data, size);
+            wipe(data, size); /* what is read may be a secret, and realloc would leave it where it was */
+            free(data);
             data = grown;
+            capacity = wanted;
         }
         n = read(fd, data + size, capacity - size - 1);
         if (n < 0) {
-            if (errno == EINTR)
+            int error = errno;
+
+            if (error == EINTR)
                 continue;
-            return -errno;
+            wipe(data, size);
+            return -error;
         }
         if (n == 0)
             break;
         size += (size_t)n;
-        if (size > limit)
+        if (size > limit) {
+            wipe(data, size);
             return -EFBIG;
+        }
     }
     data[size] = 0;
     *ret = TAKE_PTR(data);

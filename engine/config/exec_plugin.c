@@ -128,6 +128,7 @@ static int read_arguments(struct exec_plugin *plugin, const struct field *exec, 
 static int read_variable(char **ret, const struct field *item, struct problem *problem) {
     CLEANUP(secret_freep) char *name = NULL, *value = NULL;
     struct field field;
+    size_t size;
     int r;
 
     if (!field_get(&field, item, "name"))
@@ -139,10 +140,11 @@ static int read_variable(char **ret, const struct field *item, struct problem *p
         r = copy_text(&value, &field, problem);
     if (r < 0)
         return r;
-    if (asprintf(ret, "%s=%s", name, value ? value : "") < 0) {
-        *ret = NULL;
+    size = strlen(name) + 1 + (value ? strlen(value) : 0) + 1;
+    *ret = malloc(size); /* asprintf would leave pieces behind where it grows */
+    if (!*ret)
         return -ENOMEM;
-    }
+    snprintf(*ret, size, "%s=%s", name, value ? value : "");
     return 0;
 }
 

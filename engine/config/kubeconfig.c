@@ -184,7 +184,8 @@ static int read_both(struct endpoint *endpoint, const struct lookup *lookup, con
 
 static int build(struct endpoint *endpoint, struct lookup *lookup, const char *context, const char *paths) {
     struct problem found = {0};
-    struct field at;
+    struct field at, user;
+    bool has_user;
     int r = find_context(&at, lookup, context);
 
     if (r < 0)
@@ -194,7 +195,9 @@ static int build(struct endpoint *endpoint, struct lookup *lookup, const char *c
         return problem_set(lookup->problem, found.where, found.hint, "context \"%.100s\": %s", lookup->context, found.what);
     if (r < 0)
         return r;
-    if (asprintf(&endpoint->origin, "context %s in %s", lookup->context, paths) < 0) {
+    has_user = field_get(&user, &at, "user") && !field_is_empty(&user);
+    if (asprintf(&endpoint->origin, "context %s%s%s%s in %s", lookup->context, has_user ? " (user " : "",
+                 has_user ? json_object_get_string(user.value) : "", has_user ? ")" : "", paths) < 0) {
         endpoint->origin = NULL;
         return -ENOMEM;
     }

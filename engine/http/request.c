@@ -279,14 +279,15 @@ static CURLcode set_tls(struct http_request *request, const struct http_options 
 static CURLcode set_proxy(CURL *easy, const struct http_options *options) {
     static const char socks[] = "socks5://";
     bool far = strncasecmp(options->proxy, socks, sizeof(socks) - 1) == 0;
-    char *url = NULL;
+    size_t size = strlen(options->proxy) + 2;
+    char *url = malloc(size);
     CURLcode code;
 
-    if (far && asprintf(&url, "socks5h://%s", options->proxy + sizeof(socks) - 1) < 0)
+    if (!url)
         return CURLE_OUT_OF_MEMORY;
-    code = curl_easy_setopt(easy, CURLOPT_PROXY, far ? url : options->proxy);
-    if (far)
-        OPENSSL_cleanse(url, strlen(url));
+    snprintf(url, size, "%s%s", far ? "socks5h://" : "", options->proxy + (far ? sizeof(socks) - 1 : 0));
+    code = curl_easy_setopt(easy, CURLOPT_PROXY, url);
+    OPENSSL_cleanse(url, size);
     free(url);
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");

@@ -212,10 +212,12 @@ static int send_request(struct kube_request *request) {
     headers[client->n_fixed] = options->protobuf ? "Accept: application/vnd.kubernetes.protobuf, application/json"
                                                  : "Accept: application/json";
     if (held->token.data) {
-        if (asprintf(&authorization, "Authorization: Bearer %s", held->token.data) < 0) {
-            authorization = NULL;
+        size_t size = sizeof("Authorization: Bearer ") + held->token.size;
+
+        authorization = malloc(size); /* asprintf would leave pieces of it behind where it grows */
+        if (!authorization)
             return -ENOMEM;
-        }
+        snprintf(authorization, size, "Authorization: Bearer %s", held->token.data);
         headers[client->n_fixed + 1] = authorization;
     }
     return http_get(&request->http, client->http, url, &wanted, &callbacks, request);

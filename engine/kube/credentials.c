@@ -71,9 +71,16 @@ static bool is_given(const struct credential *source) {
     return source->data || source->path;
 }
 
-/* What a problem is pinned to. */
-static const char *place(const struct credentials *credentials, const char *path) {
-    return path ? path : credentials->endpoint->origin;
+/* What a problem is pinned to: the file, or the key of the kubeconfig. */
+struct place {
+    char text[600];
+};
+
+static const char *place(struct place *ret, const struct credentials *credentials, const char *path, const char *key) {
+    if (path)
+        return path;
+    snprintf(ret->text, sizeof(ret->text), "%s of %s", key, credentials->endpoint->origin);
+    return ret->text;
 }
 
 static bool get_stamp(struct stamp *ret, const char *path) {
@@ -205,10 +212,11 @@ static msec expiry_of(const X509 *certificate) {
 static int load_ca(struct credentials *credentials, struct problem *problem) {
     const struct credential *source = &credentials->endpoint->ca;
     CLEANUP(held_done) struct held held = {0};
+    struct place where;
     int r = read_source(&held, source, problem);
 
     if (r >= 0)
-        r = parse_certificates(NULL, &held, place(credentials, source->path), problem);
+        r = parse_certificates(NULL, &held, place(&where, credentials, source->path, "certificate-authority-data"), problem);
     if (r >= 0)
         held_replace(&credentials->ca, &held);
     return r;
@@ -237,13 +245,15 @@ static int check_pair(msec *ret_expires, const struct held *certificate, const c
 static int load_pair(struct credentials *credentials, struct problem *problem) {
     const struct endpoint *endpoint = credentials->endpoint;
     CLEANUP(held_done) struct held certificate = {0}, key = {0};
+    struct place where, key_where;
     int r = read_source(&certificate, &endpoint->certificate, problem);
 
     if (r >= 0)
         r = read_source(&key, &endpoint->key, problem);
     if (r >= 0)
-        r = check_pair(&credentials->expires, &certificate, place(credentials, endpoint->certificate.path), &key,
-                       place(credentials, endpoint->key.path), problem);
+        r = check_pair(&credentials->expires, &certificate,
+                       place(&where, credentials, endpoint->certificate.path, "client-certificate-data"), &key,
+                       place(&key_where, credentials, endpoint->key.path, "client-key-data"), problem);
     if (r < 0)
         return r;
     held_replace(&credentials->certificate, &certificate);
@@ -302,10 +312,11 @@ static int load_token(struct credentials *credentials, msec now, struct problem 
     const struct credential file = {.path = endpoint->token_file},
                             text = {.data = endpoint->token, .size = endpoint->token ? strlen(endpoint->token) : 0};
     CLEANUP(held_done) struct held held = {0};
+    struct place where;
     int r = read_source(&held, endpoint->token_file ? &file : &text, problem);
 
     if (r >= 0)
-        r = trim_token(&held, place(credentials, endpoint->token_file), problem);
+        r = trim_token(&held, place(&where, credentials, endpoint->token_file, "token"), problem);
     if (r >= 0) {
         held_replace(&credentials->token, &held);
         credentials->token_read = now;
@@ -372,10 +383,11 @@ int credentials_refresh(struct credentials *credentials, msec now, struct proble
 
 static int check_expiry(const struct credentials *credentials, msec wall, struct problem *problem) {
     char time[TIME_TEXT_MAX];
+    struct place where;
 
     if (credentials->expires >= wall)
         return 0;
-    return problem_set(problem, place(credentials, credentials->endpoint->certificate.path), "renew it",
+    return problem_set(problem, place(&where, credentials, credentials->endpoint->certificate.path, "client-certificate-data"), "renew it",
                        "the client certificate has expired at %s", time_format(credentials->expires, time));
 }
 

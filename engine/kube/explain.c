@@ -120,7 +120,7 @@ const char *explain_end(const struct credentials *credentials, const struct http
     snprintf(buffer, size, "%s", end->outcome == HTTP_COMPLETE ? "" : end->text);
     if (end->outcome == HTTP_TLS)
         explain_tls(credentials, end, wall, buffer, size);
-    else if (end->outcome != HTTP_COMPLETE)
+    else if (end->outcome != HTTP_COMPLETE && !strstr(buffer, origin(credentials)))
         append(buffer, size, " (%.400s)", origin(credentials));
     return clean(buffer);
 }

@@ -21,7 +21,7 @@ struct impersonation {
 };
 
 struct endpoint {
-    char *origin;               /* for sentences: "context prod in /etc/nodewall/prod.kubeconfig" */
+    char *origin;               /* for sentences: "context prod (user me) in /etc/nodewall/prod.kubeconfig" */
     char *server;               /* https://host[:port][/prefix], no slash at the end, no user, query or fragment */
     char *host;                 /* of `server`; IPv6 without brackets */
     uint16_t port;              /* of `server`, or its scheme's */

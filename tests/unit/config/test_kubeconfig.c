@@ -15,7 +15,7 @@ static int load(struct endpoint **ret, const char *text, const char *context, st
 
 static void data_and_defaults(void **state) {
     CLEANUP(endpoint_freep) struct endpoint *endpoint = NULL;
-    CLEANUP(cleanup_free) char *origin = scratch_expand("context prod in " FILE_);
+    CLEANUP(cleanup_free) char *origin = scratch_expand("context prod (user u) in " FILE_);
 
     assert_int_equal(load(&endpoint,
                           HEAD CONTEXTS "preferences: {}\nextensions: [{name: whatever}]\n"

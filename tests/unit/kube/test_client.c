@@ -133,7 +133,7 @@ static void test_token_that_never_was(void **state) {
     assert_false(answer.end.connected);
     assert_has(answer.text, path);
     assert_has(answer.text, "No such file");
-    assert_has(answer.text, "context test in ");
+    assert_has(answer.text, "context test (user u) in ");
     answer_done(&answer);
     close_client(&loop, client);
 }
@@ -201,7 +201,7 @@ static void test_sentences_of_failures(void **state) {
         enum http_outcome outcome;
         const char *words;
     } cases[] = {
-        {"refused", "certificate-authority: ca.crt", HTTP_REFUSED, "Connection refused (context test in "},
+        {"refused", "certificate-authority: ca.crt", HTTP_REFUSED, "Connection refused (context test (user u) in "},
         {"good", "certificate-authority: ca.crt, tls-server-name: wrong.test", HTTP_TLS,
          "for wrong.test: set tls-server-name"},
         {"expired", "certificate-authority: ca.crt", HTTP_TLS, "clock of this machine"},
@@ -230,7 +230,7 @@ static void test_explain(void **state) {
         unsigned status;
         const char *user, *words;
     } cases[] = {
-        {401, "token: t", "does not take the token of context test in "},
+        {401, "token: t", "does not take the token of context test (user u) in "},
         {401, "tokenFile: token", "does not take the token in /tmp/"},
         {401, "client-certificate: client.crt, client-key: client.key", "client certificate (401) in /tmp/"},
         {401, "", "has neither a token nor a client certificate"},

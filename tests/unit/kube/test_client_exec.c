@@ -81,7 +81,7 @@ static void test_exec_fails(void **state) {
     for (unsigned i = 0; i < 3; i++) {
         get(&loop, client, &answer, "/x", NULL);
         assert_int_equal(answer.end.outcome, HTTP_LOCAL);
-        assert_has(answer.text, "the exec plugin ended with exit code 1: no way with [...] (context test in ");
+        assert_has(answer.text, "the exec plugin ended with exit code 1: no way with [...] (context test (user u) in ");
     }
     assert_int_equal(n_runs(), 1);
     assert_trouble(client, ""); /* the request has told it, and nothing older is in use */
