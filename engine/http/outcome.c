@@ -88,7 +88,8 @@ static bool client_certificate_refused(const struct http_request *request) {
 }
 
 static void handshake(struct http_end *ret, char text[END_TEXT_MAX], struct http_request *request) {
-    if (says(request, "asn1 encoding routines")) { /* OpenSSL's word for a signature that is another's */
+    if (says(request, "asn1 encoding routines") || says(request, "provider signature failure")) {
+        /* OpenSSL's words, of 3.0 and of 3.5, for a signature that is another's */
         ret->tls = HTTP_TLS_UNTRUSTED;
         say(ret, HTTP_TLS, text, "the certificate of %s does not lead to the CA: it was signed by another of the same name",
             request->peer);
