@@ -158,7 +158,7 @@ static int wait_for_result(struct release *release, const char *directory) {
 
 static int ask(struct release *release) {
     CLEANUP(cleanup_free) char *directory = NULL;
-    int r = random_hex(release->id, REQUEST_ID_DIGITS);
+    int r = !hex_is(text(release->held, "digest"), DIGEST_DIGITS) ? -EBADMSG : random_hex(release->id, REQUEST_ID_DIGITS);
 
     if (r == 0 && asprintf(&directory, "%s/requests", release->state_dir) < 0) {
         directory = NULL;

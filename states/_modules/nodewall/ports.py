@@ -20,7 +20,7 @@ def reserved():
     found = dict(RESERVED)
     # The session that this very run came by, whoever serves it: "client port server port".
     words = os.environ.get("SSH_CONNECTION", "").split()
-    if len(words) == 4 and words[3].isdigit():
+    if len(words) == 4 and words[3].isdecimal():
         found[int(words[3])] = "this ssh session's"
     inodes = _inodes()
     for table in ("/proc/net/tcp", "/proc/net/tcp6") if inodes else ():
