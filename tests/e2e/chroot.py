@@ -109,7 +109,8 @@ class Machine:
         said = self.holder.stdout.readline() if select.select([self.holder.stdout], [], [], 20)[0] else "nothing"
         if said != "ready\n":
             raise OSError(f"the machine can't be made: {said}{self.holder.stdout.read() if said else ''}")
-        self.pid = next(pid for pid in process.descendants(self.holder.pid) if os.readlink(f"/proc/{pid}/root") == str(self.root))
+        # By the directory and not its path, which another namespace's process has none of where this one runs in a chroot itself.
+        self.pid = next(pid for pid in process.descendants(self.holder.pid) if os.path.samefile(f"/proc/{pid}/root", self.root))
         return self
 
     def stop(self):
