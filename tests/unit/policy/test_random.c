@@ -3,246 +3,31 @@
  * A long random life of a cluster, its API server, the disk and the operator, against promises written down as bit
  * masks.
  *
- * The world is ADDRESSES addresses and NODES nodes. The driver sleeps until policy_due and never longer or shorter,
- * so an alarm that is missing shows as a set that stays wrong. Every set is held against what the world knows, see
- * check_set.
+ * The driver sleeps until policy_due and never longer or shorter, so an alarm that is missing shows as a set that stays wrong.
+ * Every set is held against what the world knows, see check_set.
+ *
+ * What a crash leaves of what was known is what was saved last; but all that is older than SAVED_WITHIN must have been saved,
+ * if the disk had no trouble.
+ *
+ * `test_policy_random [FIRST [LAST]]` lives with these seeds; each is a case.
  */
-#include "bed.h"
+#include "world.h"
 
-#define NODES 10
-#define ADDRESSES 48            /* 10.0.0.0 and up */
-#define GRACE 30000
-#define NEVER (-1)
-#define LOSSES 4096
+#include <inttypes.h>
 
-typedef uint64_t mask;
+#define SEEDS 8
+#define LIVES_PER_SEED 25
+#define SAVED_WITHIN 2500
+#define TROUBLE 45000           /* a disk that failed is tried again within this */
 
-struct world {
-    msec time;                  /* the world's; the policy's clock is this plus `offset`, which a restart changes */
-    msec offset;
-    bool alive[NODES];
-    mask has[NODES];
-
-    /* What was last observed, and what follows from it. */
-    mask living;
-    bool bare[NODES], listed;
-    bool empty;                 /* a server that has lost its memory: every list has nothing */
-    msec gone[ADDRESSES];       /* NEVER: lives, or its node is bare */
-    int label[ADDRESSES];       /* node; NEVER: none, or not known for sure */
-    msec labelled[ADDRESSES], wanted[ADDRESSES];
-
-    mask except, extra, was_extra, released;
-    bool narrow;                /* within 10.0.0.0/27 */
-    unsigned max_removal;
-
-    struct policy *policy;
-    mask confirmed;
-    bool has_confirmed;
-    json_object *saved;
-    msec trouble;               /* of the disk, last */
-    struct { msec when; unsigned address; } losses[LOSSES];
-    size_t n_losses;
-    struct { msec until; unsigned addresses, nodes; } sizes[LOSSES];
-    size_t n_sizes;
-    unsigned n_sets, n_held;
-};
-
-static uint64_t seed = 20261125;
-
-static unsigned roll(unsigned n) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 11) % n;
-}
-
-static mask bit(unsigned i) {
-    return (mask)1 << i;
-}
-
-static unsigned count(mask set) {
-    return (unsigned)__builtin_popcountll(set);
-}
-
-static mask allowed(const struct world *world) {
-    mask within = world->narrow ? 0xffffffff : bit(ADDRESSES) - 1;
-
-    return within & ~world->except;
-}
-
-static mask expected(const struct world *world) {
-    return (world->living & allowed(world)) | (world->extra & ~world->except);
-}
-
-static size_t addresses_of(mask set, struct address *ret) {
-    size_t n = 0;
-
-    for (unsigned i = 0; i < ADDRESSES; i++)
-        if (set & bit(i))
-            ret[n++] = (struct address){4, 32, {10, 0, 0, (uint8_t)i}};
-    return n;
-}
-
-static mask mask_of(const struct set *set) {
-    mask result = 0;
-
-    for (size_t i = 0; i < set->n_members; i++) {
-        assert_int_equal(set->members[i].address.length, 32);
-        result |= bit(set->members[i].address.bytes[3]);
-    }
-    assert_int_equal(count(result), set->n_members);
-    return result;
-}
-
-static msec now_of(const struct world *world) {
-    return world->time + world->offset;
-}
-
-/* ---- what the policy is told ---- */
-
-static void with_options(struct world *world, void (*use)(struct world *world, const struct policy_options *options)) {
-    struct address extra[ADDRESSES], except[ADDRESSES], within = {4, 27, {10}};
-
-    use(world, &(struct policy_options){
-        .grace = GRACE, .max_removal = world->max_removal, .within = &within, .n_within = world->narrow,
-        .extra = extra, .n_extra = addresses_of(world->extra, extra),
-        .except = except, .n_except = addresses_of(world->except, except),
-    });
-}
-
-static int least_owner(const struct world *world, unsigned address) {
-    for (int node = 0; node < NODES; node++)
-        if (world->alive[node] && world->has[node] & bit(address))
-            return node;
-    return NEVER;
-}
-
-static void note_address(struct world *world, unsigned i) {
-    int owner = least_owner(world, i);
-
-    if (owner != NEVER) {
-        world->gone[i] = NEVER;
-        world->released &= ~bit(i);
-        for (size_t j = 0; j < world->n_losses; j++) /* found again */
-            if (world->losses[j].address == i)
-                world->losses[j].when = -2 * POLICY_GUARD_WINDOW;
-        if (world->label[i] != owner)
-            world->labelled[i] = world->time;
-        world->label[i] = owner;
-        if (!(world->living & bit(i)))
-            world->wanted[i] = world->time;
-    } else if (world->label[i] != NEVER && world->bare[world->label[i]]) {
-        world->gone[i] = NEVER;
-    } else if (world->gone[i] == NEVER) {
-        world->gone[i] = world->time;
-    }
-}
-
-/* `empty`: a list of a server that has lost its memory. */
-static void observe(struct world *world, bool complete, bool empty) {
-    bool alive[NODES];
-    struct set *living = NULL;
-    const char *bare[NODES + 1];
-    char names[NODES][8];
-    mask now = 0;
-    size_t n = 0;
-
-    memcpy(alive, world->alive, sizeof(alive));
-    if (empty)
-        memset(world->alive, 0, sizeof(world->alive));
-    assert_int_equal(set_new(&living), 0);
-    for (unsigned node = 0; node < NODES; node++) {
-        struct address has[ADDRESSES];
-        size_t n_has = world->alive[node] ? addresses_of(world->has[node], has) : 0;
-
-        snprintf(names[node], sizeof(names[node]), "n%u", node);
-        world->bare[node] = world->alive[node] && !world->has[node];
-        if (world->bare[node])
-            bare[n++] = names[node];
-        for (size_t i = 0; i < n_has; i++)
-            assert_int_equal(set_append(living, &has[i], names[node]), 0);
-        now |= world->alive[node] ? world->has[node] : 0;
-    }
-    bare[n] = NULL;
-    assert_int_equal(set_seal(living), 0);
-    assert_int_equal(policy_observe(world->policy, living, bare, complete, now_of(world)), 0);
-    if (world->listed || complete) {
-        for (unsigned i = 0; i < ADDRESSES; i++)
-            note_address(world, i);
-        world->living = now;
-        world->listed = true;
-    }
-    memcpy(world->alive, alive, sizeof(alive));
-}
-
-/* ---- what the policy decides ---- */
-
-static void check_guard(struct world *world, mask lost) {
-    unsigned addresses = 0, nodes = 0, n_lost = 0;
-    mask counted = 0;
-
-    for (unsigned i = 0; i < ADDRESSES; i++)
-        if (lost & bit(i)) {
-            assert_true(world->n_losses < LOSSES);
-            world->losses[world->n_losses].when = world->time;
-            world->losses[world->n_losses++].address = i;
-        }
-    for (size_t i = 0; i < world->n_losses; i++) {
-        mask one = bit(world->losses[i].address);
-
-        if (world->time - world->losses[i].when <= POLICY_GUARD_WINDOW && !(counted & one) && !(world->living & one)) {
-            counted |= one;
-            n_lost++;
-        }
-    }
-    for (size_t i = 0; i < world->n_sizes; i++)
-        if (world->time - world->sizes[i].until <= POLICY_GUARD_WINDOW) {
-            addresses = MAX(addresses, world->sizes[i].addresses);
-            nodes = MAX(nodes, world->sizes[i].nodes);
-        }
-    /* After a crash labels may be older than ours; so not just three nodes. */
-    if (lost && world->max_removal < 100 && nodes >= POLICY_GUARD_NODES + 2)
-        assert_true(n_lost * 100 <= world->max_removal * addresses);
-}
-
-static void remember_size(struct world *world) {
-    mask counted = world->confirmed & allowed(world) & ~world->extra;
-    unsigned labels = 0;
-
-    for (unsigned i = 0; i < ADDRESSES; i++)
-        if (counted & bit(i) && world->label[i] != NEVER)
-            labels |= 1u << world->label[i];
-    assert_true(world->n_sizes < LOSSES);
-    world->sizes[world->n_sizes].until = world->time;
-    world->sizes[world->n_sizes].addresses = count(counted);
-    world->sizes[world->n_sizes++].nodes = count(labels);
-}
-
-static void check_set(struct world *world, mask set) {
-    mask removed = world->confirmed & ~set, lost = 0;
-
-    assert_true(world->listed);
-    assert_true((expected(world) & ~set) == 0); /* what lives, and what is wished, is in it */
-    assert_true((set & ~allowed(world) & ~(world->extra & ~world->except)) == 0);   /* what is forbidden is not */
-    if (!world->has_confirmed)
-        return;
-    assert_true((set & ~world->confirmed & ~expected(world)) == 0);         /* nobody comes from nowhere */
-    for (unsigned i = 0; i < ADDRESSES; i++) {
-        if (!(removed & bit(i) & allowed(world)) || (world->was_extra | world->released) & bit(i))
-            continue;
-        assert_int_not_equal(world->gone[i], NEVER);                        /* neither living nor of a bare node */
-        assert_true(world->time - world->gone[i] >= GRACE);
-        lost |= bit(i);
-    }
-    remember_size(world);
-    check_guard(world, lost);
-}
-
-static void confirm(struct world *world, const struct set *set, json_object *state) {
+static void confirm(struct world *world, const struct set *set, json_object *state, struct size was,
+                    const struct memory *kept) {
     assert_int_equal(policy_confirmed(world->policy, set, now_of(world)), 0);
     json_object_put(world->saved);
     world->saved = state;
+    world->kept = *kept;
     if (set) {
+        remember_size(world, was);
         world->confirmed = mask_of(set);
         world->has_confirmed = true;
         world->was_extra = world->extra;
@@ -253,13 +38,18 @@ static void confirm(struct world *world, const struct set *set, json_object *sta
 static void step(struct world *world) {
     CLEANUP(policy_decision_done) struct policy_decision decision = {0};
     json_object *state = NULL;
+    struct memory kept;
+    struct size was;
 
     assert_int_equal(policy_decide(world->policy, now_of(world), false, &decision), 0);
+    was = size_of(world);
+    if (decision.set)
+        check_set(world, mask_of(decision.set));
+    note_hold(world);
+    kept = world->memory;
     if (!decision.set && !decision.save)
         return;
     assert_int_equal(policy_state(world->policy, now_of(world), WALL + world->time, &state), 0);
-    if (decision.set)
-        check_set(world, mask_of(decision.set));
     if (roll(12) == 0) {
         policy_failed(world->policy, now_of(world));
         json_object_put(state);
@@ -272,7 +62,7 @@ static void step(struct world *world) {
     world->time += roll(40); /* the write; something may come meanwhile */
     if (roll(4) == 0)
         observe(world, false, false);
-    confirm(world, decision.set, state);
+    confirm(world, decision.set, state, was, &kept);
 }
 
 /* Sleeps and wakes as policy_due says. */
@@ -297,7 +87,7 @@ static void pass(struct world *world, msec duration) {
         for (unsigned j = 0; j < ADDRESSES; j++)
             if (world->has_confirmed && expected(world) & ~world->confirmed & bit(j) & ~world->extra)
                 assert_true(world->time - world->wanted[j] <= POLICY_DEBOUNCE_MOST + 100 ||
-                            world->time - world->trouble <= 45000);
+                            world->time - world->trouble <= TROUBLE);
     }
     world->time = MAX(world->time, until);
 }
@@ -335,7 +125,7 @@ static void make(struct world *world, const struct policy_options *options) {
     assert_int_equal(set_new(&set), 0);
     for (size_t i = 0; i < n; i++) {
         char label[8] = "extra";
-        int node = world->label[has[i].bytes[3]];
+        int node = world->memory.label[has[i].bytes[3]];
 
         if (node != NEVER && !(world->was_extra & bit(has[i].bytes[3])))
             snprintf(label, sizeof(label), "n%d", node);
@@ -350,20 +140,38 @@ static void reload(struct world *world, const struct policy_options *options) {
     assert_int_equal(policy_reload(world->policy, options, now_of(world)), 0);
 }
 
-/* The engine dies, some time passes, and the store is read again. What was not saved is not known. */
+static void take_back(struct world *world) {
+    struct memory *memory = &world->memory;
+    bool trouble = world->time - world->trouble <= TROUBLE;
+
+    for (unsigned i = 0; i < ADDRESSES; i++)
+        if (trouble || world->time - world->noted[i] <= SAVED_WITHIN) {
+            memory->gone[i] = world->kept.gone[i];
+            memory->label[i] = world->kept.label[i];
+            memory->released = (memory->released & ~bit(i)) | (world->kept.released & bit(i));
+        }
+    if (trouble || world->time - world->ordered <= SAVED_WITHIN) {
+        memory->first_size = world->kept.first_size;
+        memory->released = world->kept.released;
+    }
+    memory->held = world->kept.held;
+    memory->hold = world->kept.hold;
+}
+
+/* The engine dies, some time passes, and the store is read again. */
 static void crash(struct world *world) {
     policy_free(world->policy);
+    take_back(world);
     world->time += roll(3) ? roll(5000) : roll(2000000);
     world->offset = roll(1000000) - (msec)world->time;
     world->listed = false;
-    for (unsigned i = 0; i < ADDRESSES; i++)
-        if (world->time - world->labelled[i] < 60000)
-            world->label[i] = NEVER;
+    memset(world->was_bare, 0, sizeof(world->was_bare));
     with_options(world, make);
 }
 
 static void change_words(struct world *world) {
-    mask before = allowed(world);
+    mask except = world->except;
+    bool narrow = world->narrow;
 
     switch (roll(4)) {
     case 0:
@@ -379,11 +187,11 @@ static void change_words(struct world *world) {
     default:
         world->max_removal = (unsigned[]){0, 30, 50, 50, 50, 100}[roll(6)];
     }
-    if (before != allowed(world))
-        world->n_sizes = 0; /* they count what may now be forbidden */
+    if (except != world->except || narrow != world->narrow)
+        forget_sizes(world); /* they count what may now be forbidden */
     with_options(world, reload);
     step(world);
-    if (world->has_confirmed && world->listed && world->time - world->trouble > 45000)
+    if (world->has_confirmed && world->listed && world->time - world->trouble > TROUBLE)
         assert_true((world->confirmed & ~allowed(world) & ~world->extra) == 0); /* at once */
 }
 
@@ -417,9 +225,7 @@ static void happen(struct world *world) {
     } else if (what < 78) {
         change_words(world);
     } else if (what < 80) {
-        world->released |= world->confirmed & ~world->living;
-        policy_release(world->policy, now_of(world));
-        world->n_sizes = 0; /* nor does what was let go make room for as large a loss again */
+        release(world);
     } else if (what < 83 && world->saved) {
         crash(world);
         observe(world, false, false);
@@ -432,13 +238,15 @@ static void happen(struct world *world) {
 }
 
 static void a_long_life(void **state) {
-    struct world world = {.max_removal = 50, .trouble = -1000000};
+    static struct world world;
     unsigned n_sets = 0, n_held = 0;
 
-    for (unsigned life = 0; life < 40; life++) {
-        world = (struct world){.max_removal = 50, .trouble = -1000000, .offset = roll(100000)};
+    seed = *(const uint64_t *)*state * 2654435761u + 1;
+    for (unsigned life = 0; life < LIVES_PER_SEED; life++) {
+        world = (struct world){.max_removal = 50, .trouble = -1000000, .ordered = -1000000, .offset = roll(100000)};
+        world.memory.held = NEVER;
         for (unsigned i = 0; i < ADDRESSES; i++)
-            world.gone[i] = world.label[i] = NEVER;
+            world.memory.gone[i] = world.memory.label[i] = NEVER;
         with_options(&world, make);
         for (unsigned i = 0; i < NODES; i++)
             change_node(&world);
@@ -452,8 +260,24 @@ static void a_long_life(void **state) {
         policy_free(world.policy);
         json_object_put(world.saved);
     }
-    assert_true(n_sets > 2000); /* it was a life, not a sleep, and */
-    assert_true(n_held > 50);   /* the guard had its say */
+    assert_true(n_sets > 50 * LIVES_PER_SEED);  /* it was a life, not a sleep, and */
+    assert_true(n_held > LIVES_PER_SEED);       /* the guard had its say */
 }
 
-RUN(cmocka_unit_test(a_long_life))
+int main(int argc, char **argv) {
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t last = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? first : SEEDS, n = last - first + 1;
+    struct CMUnitTest *cases = calloc(n, sizeof(*cases));
+    struct { uint64_t seed; char name[32]; } *seeds = calloc(n, sizeof(*seeds));
+    int failed;
+
+    for (uint64_t i = 0; i < n; i++) {
+        seeds[i].seed = first + i;
+        snprintf(seeds[i].name, sizeof(seeds[i].name), "a_long_life, seed %" PRIu64, first + i);
+        cases[i] = (struct CMUnitTest){.name = seeds[i].name, .test_func = a_long_life, .initial_state = &seeds[i].seed};
+    }
+    failed = _cmocka_run_group_tests("policy random", cases, n, NULL, NULL);
+    free(cases);
+    free(seeds);
+    return failed;
+}
