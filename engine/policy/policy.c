@@ -59,6 +59,13 @@ static bool same_addresses(const struct address *a, size_t n_a, const struct add
     return true;
 }
 
+/* Operator's words make sizes of before mean nothing, also that of a decision under way; and a crash must not bring them back. */
+static void forget_sizes(struct policy *policy) {
+    guard_forget_sizes(&policy->guard);
+    policy->plan.was = (struct guard_size){0};
+    policy->state++;
+}
+
 int policy_reload(struct policy *policy, const struct policy_options *options, msec now) {
     struct words words, old = policy->words;
     int r = words_copy(&words, options);
@@ -67,7 +74,7 @@ int policy_reload(struct policy *policy, const struct policy_options *options, m
         return r;
     if (!same_addresses(words.within, words.n_within, old.within, old.n_within) ||
         !same_addresses(words.except, words.n_except, old.except, old.n_except))
-        guard_forget_sizes(&policy->guard);
+        forget_sizes(policy);
     words_done(&policy->words);
     policy->words = words;
     policy->reasons |= 1u << POLICY_OPERATOR;
@@ -91,9 +98,8 @@ void policy_release(struct policy *policy, msec now) {
             planned->released = true;
     }
     guard_release(&policy->guard);
-    guard_forget_sizes(&policy->guard); /* or what was let go would make room for as large a loss again */
+    forget_sizes(policy); /* or what was let go would make room for as large a loss again */
     policy->reasons |= 1u << POLICY_OPERATOR;
-    policy->state++;
     policy->dirty = true;
 }
 
@@ -144,7 +150,7 @@ static void look_at_selection(struct policy *policy, msec now) {
         policy->reasons |= 1u << POLICY_OPERATOR;
         policy->state++;
     }
-    guard_forget_sizes(&policy->guard);
+    forget_sizes(policy);
 }
 
 /* Of a store that has no set yet, the first must not come from one answer alone: a server that is just starting, or a

@@ -62,13 +62,27 @@ static void step(struct world *world) {
     world->time += roll(40); /* the write; something may come meanwhile */
     if (roll(4) == 0)
         observe(world, false, false);
+    if (roll(100) == 0) {
+        remember_size(world, was);
+        release(world);
+        was = size_of(world);
+    }
     confirm(world, decision.set, state, was, &kept);
+}
+
+/* What a step has found to be in doubt is asked for at once. */
+static void answer(struct world *world) {
+    if (policy_wants_list(world->policy, now_of(world))) {
+        observe(world, true, world->empty);
+        step(world);
+    }
 }
 
 /* Sleeps and wakes as policy_due says. */
 static void pass(struct world *world, msec duration) {
     msec until = world->time + duration;
 
+    answer(world);
     for (unsigned i = 0;; i++) {
         msec due = policy_due(world->policy, now_of(world));
 
@@ -79,10 +93,7 @@ static void pass(struct world *world, msec duration) {
         if (policy_wants_list(world->policy, now_of(world)))
             observe(world, true, world->empty);
         step(world);
-        if (policy_wants_list(world->policy, now_of(world))) { /* what the step has found to be in doubt */
-            observe(world, true, world->empty);
-            step(world);
-        }
+        answer(world);
         /* What lives and may be in it waits for a window at most, and for no hold. */
         for (unsigned j = 0; j < ADDRESSES; j++)
             if (world->has_confirmed && expected(world) & ~world->confirmed & bit(j) & ~world->extra)
