@@ -70,12 +70,12 @@ def _remember(folder, cluster, steps, header, added, removed):
         _rewrite_boot(folder)
 
 
-def _rewrite_boot(folder):
-    """What a boot begins with, from the rules and sets on disk."""
+def _rewrite_boot(folder, known=()):
+    """What a boot begins with, from the rules and sets on disk; ``known`` {name: Kept or None} are those read already."""
     saved = cache.load_rules(folder) or {}
     if "segments" not in saved:
         return
-    found = {name: cache.load(folder, name) for name in saved.get("sets", ())}
+    found = {name: known[name] if name in known else cache.load(folder, name) for name in saved.get("sets", ())}
     clusters = {name: (kept.version, kept.everything()) if kept else (None, {}) for name, kept in found.items()}
     boot.write(folder, saved["print"], clusters, saved["segments"], saved["config"]["mode"] == "set-only")
 
@@ -166,7 +166,7 @@ def whole(folder, config, fetch, test=False, accept=False, rebuilding=None, reac
             return _reverted(done, seconds)
         done["warnings"] += warnings + _keep(lambda: _save_rules(folder, config, target, plans, saved, rebuilt))
         if config and (table and not table.markers or not _boot_current(folder, target, plans)):
-            done["warnings"] += _keep(lambda: _rewrite_boot(folder))
+            done["warnings"] += _keep(lambda: _rewrite_boot(folder, kept))
     _incomplete(done, config, target, plans)
     return done
 
@@ -337,15 +337,18 @@ def _public(plan):
 
 
 def _save_sets(folder, plans, kept):
+    """``kept`` is what the disk has, before and after."""
     saved = False
     for name, plan in plans.items():
         if plan.version is not None and plan.version.count is not None and (
             kept.get(name) is None or (plan.version, plan.extras) != (kept[name].version, kept[name].extras)
         ):
-            cache.save(folder, name, cache.Kept(plan.version, plan.members, plan.extras))
+            now = cache.Kept(plan.version, plan.members, plan.extras)
+            cache.save(folder, name, now)
+            kept[name] = now
             saved = True
     if saved:
-        _rewrite_boot(folder)
+        _rewrite_boot(folder, kept)
 
 
 def _save_rules(folder, config, target, plans, saved, rebuilt):
