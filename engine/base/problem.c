@@ -27,16 +27,6 @@ static size_t common_file(const char *a, const char *b) {
     return n && strncmp(a, b, n) == 0 && b[n] == ':' && b[n + 1 + strspn(b + n + 1, "0123456789")] == 0 ? n + 1 : 0;
 }
 
-static void append(char *buffer, size_t size, const char *format, ...) PRINTF(3, 4);
-static void append(char *buffer, size_t size, const char *format, ...) {
-    size_t n = strlen(buffer);
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(buffer + n, size - n, format, arguments);
-    va_end(arguments);
-}
-
 void problem_add(struct problem *all, const struct problem *more) {
     size_t n;
 
@@ -45,12 +35,12 @@ void problem_add(struct problem *all, const struct problem *more) {
         return;
     }
     n = common_file(all->where, more->where);
-    append(all->what, sizeof(all->what), "; ");
+    text_append(all->what, sizeof(all->what), "; ");
     if (strcmp(all->where, more->where) != 0)
-        append(all->what, sizeof(all->what), "%s%s: ", n ? "line " : "", more->where + n);
-    append(all->what, sizeof(all->what), "%s", more->what);
+        text_append(all->what, sizeof(all->what), "%s%s: ", n ? "line " : "", more->where + n);
+    text_append(all->what, sizeof(all->what), "%s", more->what);
     if (more->hint[0] && !strstr(all->hint, more->hint))
-        append(all->hint, sizeof(all->hint), "%s%s", all->hint[0] ? "; " : "", more->hint);
+        text_append(all->hint, sizeof(all->hint), "%s%s", all->hint[0] ? "; " : "", more->hint);
 }
 
 const char *problem_format(const struct problem *problem, char *buffer, size_t size) {

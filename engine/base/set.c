@@ -117,8 +117,7 @@ static int digest_members(char ret[DIGEST_DIGITS + 1], const struct member *memb
             return -EIO;
     if (!EVP_DigestFinal_ex(context, digest, &size) || size != DIGEST_DIGITS / 2)
         return -EIO;
-    for (size_t i = 0; i < size; i++)
-        snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+    hex_format(ret, digest, size);
     return 0;
 }
 

@@ -108,3 +108,23 @@ char *text_clean(char *text) {
     }
     return text;
 }
+
+void text_append(char *buffer, size_t size, const char *format, ...) {
+    size_t n = strlen(buffer);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(buffer + n, size - n, format, arguments);
+    va_end(arguments);
+}
+
+void hex_format(char *ret, const void *bytes, size_t size) {
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = bytes;
+
+    for (size_t i = 0; i < size; i++) {
+        ret[2 * i] = digits[from[i] >> 4];
+        ret[2 * i + 1] = digits[from[i] & 15];
+    }
+    ret[2 * size] = '\0';
+}

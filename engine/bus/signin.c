@@ -124,8 +124,7 @@ static bool aes_is_signed(EVP_PKEY *master, const struct value *load, const uint
     if (!find_text(&sig, load, "sig") || x931_recover(recovered, &n, master, sig.data, sig.size) < 0 ||
         EVP_Digest(aes, size, digest, NULL, EVP_sha256(), NULL) != 1)
         return false;
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(hex + i * 2, 3, "%02x", digest[i]);
+    hex_format(hex, digest, sizeof(digest));
     return n == 64 && !CRYPTO_memcmp(recovered, hex, n);
 }
 

@@ -125,9 +125,7 @@ static int read_ext(struct reader *reader, const struct token *token, json_objec
     *ret = map;
     if (!hex || !map)
         return -ENOMEM;
-    hex[0] = 0;
-    for (size_t i = 0; i < token->count; i++)
-        snprintf(hex + 2 * i, 3, "%02x", data[i]);
+    hex_format(hex, data, token->count);
     if (json_object_object_add(map, "ext", json_object_new_int(token->ext)) < 0 ||
         json_object_object_add(map, "hex", json_object_new_string(hex)) < 0)
         return -ENOMEM;

@@ -107,17 +107,9 @@ int field_addresses_new(struct node *node, size_t n) {
 void field_plain(char *ret, size_t room, const char *text, size_t size) {
     size_t n = fitting(text, size, room);
 
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0) {
-            ret[i++] = ' ';
-            ret[i] = ' ';
-        } else {
-            ret[i] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
-        }
-    }
+    memcpy(ret, text, n);
     ret[n] = '\0';
+    text_clean(ret);
 }
 
 void field_code(struct kube_status *status, int64_t code) {

@@ -12,51 +12,28 @@
 
 #include <string.h>
 
-static void append(char *buffer, size_t size, const char *format, ...) PRINTF(3, 4);
-static void append(char *buffer, size_t size, const char *format, ...) {
-    size_t n = strlen(buffer);
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(buffer + n, size - n, format, arguments);
-    va_end(arguments);
-}
-
-/* File names and what a server sends may be any bytes, and a cut may have hit the middle of a letter. */
-static const char *clean(char *buffer) {
-    bool good = utf8_is(buffer, strlen(buffer));
-
-    for (char *c = buffer; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-        else if (!good && (unsigned char)*c >= 0x80)
-            *c = '?';
-    }
-    return buffer;
-}
-
 static const char *origin(const struct credentials *credentials) {
     return credentials->endpoint->origin ? credentials->endpoint->origin : credentials->endpoint->server;
 }
 
 /* "in FILE", or "of context ..." for what stands in the kubeconfig itself. */
 static void append_place(char *buffer, size_t size, const struct credentials *credentials, const char *path) {
-    append(buffer, size, path ? " in %.400s" : " of %.400s", path ? path : origin(credentials));
+    text_append(buffer, size, path ? " in %.400s" : " of %.400s", path ? path : origin(credentials));
 }
 
 static void append_expiry(char *buffer, size_t size, const struct credentials *credentials, msec wall) {
     char time[TIME_TEXT_MAX];
 
     if (credentials->expires < wall)
-        append(buffer, size, "; it has expired at %s", time_format(credentials->expires, time));
+        text_append(buffer, size, "; it has expired at %s", time_format(credentials->expires, time));
 }
 
 static void append_trouble(char *buffer, size_t size, const struct credentials *credentials) {
     char text[700];
 
     if (credentials->trouble.what[0])
-        append(buffer, size, "; an older one is in use, because of %s",
-               problem_format(&credentials->trouble, text, sizeof(text)));
+        text_append(buffer, size, "; an older one is in use, because of %s",
+                    problem_format(&credentials->trouble, text, sizeof(text)));
 }
 
 const char *explain_trouble(const struct credentials *credentials, char *buffer, size_t size) {
@@ -64,17 +41,17 @@ const char *explain_trouble(const struct credentials *credentials, char *buffer,
 
     buffer[0] = 0;
     if (credentials->trouble.what[0])
-        append(buffer, size, "%s; an older one is in use (%.400s)", problem_format(&credentials->trouble, text, sizeof(text)),
-               origin(credentials));
+        text_append(buffer, size, "%s; an older one is in use (%.400s)",
+                    problem_format(&credentials->trouble, text, sizeof(text)), origin(credentials));
     else if (credentials->login_trouble.what[0] && credentials->login.has)
-        append(buffer, size, "%s; what it gave before is in use (%.400s)",
-               problem_format(&credentials->login_trouble, text, sizeof(text)), origin(credentials));
-    return clean(buffer);
+        text_append(buffer, size, "%s; what it gave before is in use (%.400s)",
+                    problem_format(&credentials->login_trouble, text, sizeof(text)), origin(credentials));
+    return text_clean(buffer);
 }
 
 static void append_certificate(char *buffer, size_t size, const struct credentials *credentials, msec wall) {
     if (credentials->endpoint->exec)
-        append(buffer, size, " of the exec plugin %.200s", credentials->endpoint->exec->command);
+        text_append(buffer, size, " of the exec plugin %.200s", credentials->endpoint->exec->command);
     else
         append_place(buffer, size, credentials, credentials->endpoint->certificate.path);
     append_expiry(buffer, size, credentials, wall);
@@ -88,29 +65,29 @@ static void explain_tls(const struct credentials *credentials, const struct http
     switch (end->tls) {
     case HTTP_TLS_UNTRUSTED:
         if (endpoint->ca.path || endpoint->ca.data) {
-            append(buffer, size, "; the CA is the one");
+            text_append(buffer, size, "; the CA is the one");
             append_place(buffer, size, credentials, endpoint->ca.path);
             append_trouble(buffer, size, credentials);
         } else {
-            append(buffer, size, "; %.400s names no CA, so the system's are used", origin(credentials));
+            text_append(buffer, size, "; %.400s names no CA, so the system's are used", origin(credentials));
         }
         break;
     case HTTP_TLS_NAME:
-        append(buffer, size, "; it should be for %.256s: set tls-server-name in %.400s if another name is right",
-               endpoint->tls_server_name ? endpoint->tls_server_name : endpoint->host, origin(credentials));
+        text_append(buffer, size, "; it should be for %.256s: set tls-server-name in %.400s if another name is right",
+                    endpoint->tls_server_name ? endpoint->tls_server_name : endpoint->host, origin(credentials));
         break;
     case HTTP_TLS_EXPIRED:
-        append(buffer, size, "; is the clock of this machine right? (%.400s)", origin(credentials));
+        text_append(buffer, size, "; is the clock of this machine right? (%.400s)", origin(credentials));
         break;
     case HTTP_TLS_CLIENT:
-        append(buffer, size, "; the certificate is the one");
+        text_append(buffer, size, "; the certificate is the one");
         append_certificate(buffer, size, credentials, wall);
         break;
     case HTTP_TLS_NOT_TLS:
-        append(buffer, size, "; is the port of %.300s right? (%.400s)", endpoint->server, origin(credentials));
+        text_append(buffer, size, "; is the port of %.300s right? (%.400s)", endpoint->server, origin(credentials));
         break;
     case HTTP_TLS_OTHER:
-        append(buffer, size, " (%.400s)", origin(credentials));
+        text_append(buffer, size, " (%.400s)", origin(credentials));
         break;
     }
 }
@@ -121,43 +98,44 @@ const char *explain_end(const struct credentials *credentials, const struct http
     if (end->outcome == HTTP_TLS)
         explain_tls(credentials, end, wall, buffer, size);
     else if (end->outcome != HTTP_COMPLETE && !strstr(buffer, origin(credentials)))
-        append(buffer, size, " (%.400s)", origin(credentials));
-    return clean(buffer);
+        text_append(buffer, size, " (%.400s)", origin(credentials));
+    return text_clean(buffer);
 }
 
 static void unauthorized(const struct credentials *credentials, msec wall, char *buffer, size_t size) {
     const struct endpoint *endpoint = credentials->endpoint;
 
     if (endpoint->exec) {
-        append(buffer, size, "the API server %.300s does not take what the exec plugin %.200s gave for %.400s (401)",
-               endpoint->server, endpoint->exec->command, origin(credentials));
+        text_append(buffer, size,
+                    "the API server %.300s does not take what the exec plugin %.200s gave for %.400s (401)",
+                    endpoint->server, endpoint->exec->command, origin(credentials));
         append_expiry(buffer, size, credentials, wall);
     } else if (endpoint->token_file || endpoint->token) {
-        append(buffer, size, "the API server %.300s does not take the token", endpoint->server);
+        text_append(buffer, size, "the API server %.300s does not take the token", endpoint->server);
         append_place(buffer, size, credentials, endpoint->token_file);
-        append(buffer, size, " (401)");
+        text_append(buffer, size, " (401)");
         append_trouble(buffer, size, credentials);
     } else if (endpoint->certificate.path || endpoint->certificate.data) {
-        append(buffer, size, "the API server %.300s does not take the client certificate (401)", endpoint->server);
+        text_append(buffer, size, "the API server %.300s does not take the client certificate (401)", endpoint->server);
         append_certificate(buffer, size, credentials, wall);
     } else {
-        append(buffer, size,
-               "the API server %.300s wants to know who we are (401), and %.400s has neither a token nor a "
-               "client certificate nor an exec plugin",
-               endpoint->server, origin(credentials));
+        text_append(buffer, size,
+                    "the API server %.300s wants to know who we are (401), and %.400s has neither a token nor a "
+                    "client certificate nor an exec plugin",
+                    endpoint->server, origin(credentials));
     }
 }
 
 static void forbidden(const struct credentials *credentials, char *buffer, size_t size) {
     const struct impersonation *as = &credentials->endpoint->as;
 
-    append(buffer, size, "the API server %.300s does not allow it (403): ", credentials->endpoint->server);
+    text_append(buffer, size, "the API server %.300s does not allow it (403): ", credentials->endpoint->server);
     if (as->user)
-        append(buffer, size, "the user of %.400s must be allowed to impersonate \"%.100s\", who needs",
-               origin(credentials), as->user);
+        text_append(buffer, size, "the user of %.400s must be allowed to impersonate \"%.100s\", who needs",
+                    origin(credentials), as->user);
     else
-        append(buffer, size, "the user of %.400s needs", origin(credentials));
-    append(buffer, size, " a ClusterRole with list and watch on nodes");
+        text_append(buffer, size, "the user of %.400s needs", origin(credentials));
+    text_append(buffer, size, " a ClusterRole with list and watch on nodes");
 }
 
 const char *explain_status(const struct credentials *credentials, unsigned status, msec wall, char *buffer,
@@ -172,20 +150,23 @@ const char *explain_status(const struct credentials *credentials, unsigned statu
     else if (status == 403)
         forbidden(credentials, buffer, size);
     else if (status == 404)
-        append(buffer, size, "%.300s has no nodes at this path (404): is the server of %.400s right?", server, from);
+        text_append(buffer, size, "%.300s has no nodes at this path (404): is the server of %.400s right?", server,
+                    from);
     else if (status == 410)
-        append(buffer, size, "the API server %.300s has forgotten this version (410)", server);
+        text_append(buffer, size, "the API server %.300s has forgotten this version (410)", server);
     else if (status == 429)
-        append(buffer, size, "the API server %.300s is busy and asks us to wait (429)", server);
+        text_append(buffer, size, "the API server %.300s is busy and asks us to wait (429)", server);
     else if (status == 407)
-        append(buffer, size, "the proxy on the way to %.300s wants a user and password (407) (%.400s)", server, from);
+        text_append(buffer, size, "the proxy on the way to %.300s wants a user and password (407) (%.400s)", server,
+                    from);
     else if (status >= 300 && status < 400)
-        append(buffer, size, "%.300s sends us elsewhere (%u): is a login page or another server at this URL? (%.400s)",
-               server, status, from);
+        text_append(buffer, size,
+                    "%.300s sends us elsewhere (%u): is a login page or another server at this URL? (%.400s)", server,
+                    status, from);
     else if (status >= 500)
-        append(buffer, size, "the API server %.300s, or a proxy before it, has trouble of its own (%u)", server,
-               status);
+        text_append(buffer, size, "the API server %.300s, or a proxy before it, has trouble of its own (%u)", server,
+                    status);
     else
-        append(buffer, size, "%.300s answers with status %u: is it an API server? (%.400s)", server, status, from);
-    return clean(buffer);
+        text_append(buffer, size, "%.300s answers with status %u: is it an API server? (%.400s)", server, status, from);
+    return text_clean(buffer);
 }

@@ -251,8 +251,7 @@ int content_checksum(char ret[DIGEST_DIGITS + 1], const char *data, size_t size)
     if (!EVP_DigestInit_ex(context, EVP_sha256(), NULL) || !EVP_DigestUpdate(context, data, size) ||
         !EVP_DigestFinal_ex(context, digest, &n) || n != DIGEST_DIGITS / 2)
         return -EIO;
-    for (size_t i = 0; i < n; i++)
-        snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+    hex_format(ret, digest, n);
     return 0;
 }
 

@@ -93,6 +93,7 @@ int random_hex(char *buffer, size_t n_digits);                           /* writ
 bool name_is_cluster(const char *name);                                  /* [a-z0-9][a-z0-9.-]{0,62} */
 bool name_is_node(const char *name);                                     /* [A-Za-z0-9._-]{1,253} */
 bool hex_is(const char *text, size_t n_digits);                          /* exactly n lower-case hex digits */
+void hex_format(char *ret, const void *bytes, size_t size);              /* 2 * size such digits and a NUL */
 /* Compares decimal strings of any length by value; "" sorts first. Both must be decimals or empty. */
 int decimal_compare(const char *a, const char *b);
 bool decimal_is(const char *text);                                       /* 1 to 40 digits */
@@ -100,6 +101,8 @@ bool utf8_is(const void *text, size_t size);                             /* well
 /* In place, for what came from outside or was cut: bytes that are no UTF-8 become '?', control characters blanks. Returns
  * `text`. */
 char *text_clean(char *text);
+/* Writes behind the text in `buffer`, which has room for `size` bytes with a NUL; cut where it is full. */
+void text_append(char *buffer, size_t size, const char *format, ...) PRINTF(3, 4);
 int file_read(char **ret, size_t *ret_size, const char *path, size_t limit);  /* NUL-terminated; -EFBIG over limit */
 /* Writes next to `path` and renames over it; with `durable`, fsyncs the file before and the directory after. */
 int file_write_atomic(const char *path, const void *data, size_t size, unsigned mode, bool durable);
